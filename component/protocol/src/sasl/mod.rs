@@ -1,0 +1,1 @@
+//! sasl (under construction).

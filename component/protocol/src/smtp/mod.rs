@@ -1,0 +1,3 @@
+//! SMTP grammar without state (RFC 5321 section 4.1).
+
+pub mod base64;
