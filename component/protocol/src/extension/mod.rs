@@ -1,1 +1,5 @@
-//! extension (under construction).
+//! SMTP service extensions (RFC 5321 section 2.2): a file per EHLO keyword.
+
+mod defect;
+
+pub use defect::Defect;

@@ -23,7 +23,15 @@ mod tests {
     fn r4954_4_d_base64_is_strict() {
         assert_eq!(decode(b"VXNlcm5hbWU6").as_deref(), Some(&b"Username:"[..]));
         assert_eq!(decode(b"").as_deref(), Some(&b""[..]));
-        for bad in [&b"VXNl cm5h"[..], b"VXNlcm5hbWU6=", b"QQ", b"QQ=", b"Q=Q=", b"QR==", b"QQ-_"] {
+        for bad in [
+            &b"VXNl cm5h"[..],
+            b"VXNlcm5hbWU6=",
+            b"QQ",
+            b"QQ=",
+            b"Q=Q=",
+            b"QR==",
+            b"QQ-_",
+        ] {
             assert_eq!(decode(bad), None, "{bad:?}");
         }
     }
