@@ -1,1 +1,2 @@
-//! host
+//! Pillarbox: a mail submission service with one WebAssembly sandbox per connection.
+pub mod sandbox;

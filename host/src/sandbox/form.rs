@@ -1,0 +1,409 @@
+//! Form: what every answer of a server session must look like, whoever built it.
+//!
+//! Pure: a [`Form`] follows one session's progress records and says which rule one breaks.
+//! Authority (who may do what) is [`crate::connection::authority`]'s.
+
+use super::v0_1::server::{Action, Progress, Question};
+use super::v0_1::types::{Envelope, Phase};
+
+/// `wit/submission.wit`: at most 64 actions a call.
+const MOST_ACTIONS: usize = 64;
+/// `wit/submission.wit`: what a session may leave unconsumed without a question.
+const MOST_LINE: usize = 12_288;
+/// Octets sent in one call: 64 KiB of the shortest commands get less.
+const MOST_SENT: usize = 1 << 20;
+/// Octets of the session's own in content, in one call: a header section with its repairs.
+const MOST_INSERTED: usize = 2 << 20;
+/// Reports of one session (profile R6409-5.2: 20), with some for the session's end.
+const MOST_REPORTS: u32 = 24;
+
+/// What one session's answers have been so far.
+#[derive(Debug)]
+pub struct Form {
+    serial: String,
+    most_content: u64,
+    most_recipients: usize,
+    /// Number of the last message identifier.
+    number: u64,
+    /// Content octets of the open envelope.
+    content: Option<u64>,
+    storing: bool,
+    reports: u32,
+}
+
+impl Form {
+    /// The form of a session with these settings. `most_content`: octets; 0: no limit.
+    pub fn new(serial: &str, most_content: u64, most_recipients: u32) -> Self {
+        Self {
+            serial: serial.to_owned(),
+            most_content,
+            most_recipients: most_recipients as usize,
+            number: 0,
+            content: None,
+            storing: false,
+            reports: 0,
+        }
+    }
+
+    /// Whether a message is on its way: its envelope is known, its answer is not.
+    pub fn in_content(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// The host answered the `store` question, or dropped the content.
+    pub fn settled(&mut self) {
+        self.content = None;
+        self.storing = false;
+    }
+
+    /// Checks one progress record for a call that was given `given` octets.
+    ///
+    /// # Errors
+    ///
+    /// The rule that it breaks.
+    pub fn check(&mut self, given: usize, progress: &Progress) -> Result<(), String> {
+        let consumed = progress.consumed as usize;
+        if consumed > given {
+            return Err(format!("consumed {consumed} of {given} octets"));
+        }
+        if progress.actions.len() > MOST_ACTIONS {
+            return Err(format!("{} actions in one call", progress.actions.len()));
+        }
+        let last = progress.actions.last();
+        let ends = matches!(last, Some(Action::Close | Action::StartTls));
+        if progress.question.is_none() && !ends && given - consumed > MOST_LINE {
+            return Err(format!(
+                "left {} octets and neither asks nor ends",
+                given - consumed
+            ));
+        }
+        if let Some(envelope) = &progress.envelope {
+            self.envelope(envelope)?;
+        }
+        self.actions(consumed, progress)?;
+        match &progress.question {
+            Some(_) if ends => return Err("a question after the end".into()),
+            Some(question) => self.question(question, progress.waiting_for)?,
+            None if progress.waiting_for == Phase::Answer => {
+                return Err("waits for an answer without a question".into());
+            }
+            None => {}
+        }
+        if last.is_some_and(|action| matches!(action, Action::Close))
+            != (progress.waiting_for == Phase::Closed)
+        {
+            return Err("closed and not closed".into());
+        }
+        Ok(())
+    }
+
+    fn envelope(&mut self, envelope: &Envelope) -> Result<(), String> {
+        if self.content.is_some() {
+            return Err("an envelope inside another message".into());
+        }
+        let number = envelope
+            .id
+            .strip_prefix(self.serial.as_str())
+            .and_then(|rest| rest.strip_prefix('-'))
+            .filter(|digits| !digits.is_empty() && digits.len() <= 10)
+            .and_then(|digits| digits.parse::<u64>().ok())
+            .ok_or("a message identifier without the connection's serial")?;
+        if number <= self.number {
+            return Err("a message identifier that was used before".into());
+        }
+        self.number = number;
+        if envelope.forward_paths.is_empty() {
+            return Err("an envelope without recipients".into());
+        }
+        if envelope.forward_paths.len() > self.most_recipients {
+            return Err("more recipients than the settings allow".into());
+        }
+        if !envelope.reverse_path.is_empty() {
+            mailbox(&envelope.reverse_path)?;
+        }
+        for forward_path in &envelope.forward_paths {
+            mailbox(&forward_path.mailbox)?;
+        }
+        self.content = Some(0);
+        Ok(())
+    }
+
+    fn actions(&mut self, consumed: usize, progress: &Progress) -> Result<(), String> {
+        let mut sent = 0;
+        let mut inserted = 0;
+        let mut content = 0u64;
+        let count = progress.actions.len();
+        for (index, action) in progress.actions.iter().enumerate() {
+            match action {
+                Action::Send(octets) => {
+                    sent += octets.len();
+                    replies(octets)?;
+                }
+                Action::Content(span) => {
+                    let end = span.offset as usize + span.length as usize;
+                    if end > consumed {
+                        return Err(format!("a span that ends at {end} of {consumed} octets"));
+                    }
+                    content += u64::from(span.length);
+                }
+                Action::Insert(octets) => {
+                    inserted += octets.len();
+                    content += octets.len() as u64;
+                }
+                Action::Pass(_) => {
+                    return Err("content unseen, though BINARYMIME was not enabled".into());
+                }
+                Action::Abandon => {
+                    if self.content.is_none() {
+                        return Err("abandons content that never began".into());
+                    }
+                    self.settled();
+                    content = 0;
+                }
+                Action::Report(_) => {
+                    self.reports += 1;
+                    if self.reports > MOST_REPORTS {
+                        return Err("too many reports".into());
+                    }
+                }
+                Action::StartTls | Action::Close => {
+                    if index + 1 != count {
+                        return Err("goes on after the end".into());
+                    }
+                }
+            }
+            if content > 0 && self.content.is_none() {
+                return Err("content without an envelope".into());
+            }
+        }
+        if sent > MOST_SENT || inserted > MOST_INSERTED {
+            return Err("too many octets in one call".into());
+        }
+        if let Some(so_far) = &mut self.content {
+            *so_far += content;
+            // Trace and completed fields come on top of what the peer sent.
+            if self.most_content > 0 && *so_far > self.most_content + MOST_INSERTED as u64 {
+                return Err("more content than the settings allow".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn question(&mut self, question: &Question, waiting_for: Phase) -> Result<(), String> {
+        if waiting_for != Phase::Answer {
+            return Err("asks, but waits for something else".into());
+        }
+        match question {
+            Question::Store(facts) => {
+                match self.content {
+                    None => return Err("a store without a message".into()),
+                    Some(_) if self.storing => return Err("a store out of turn".into()),
+                    Some(size) if size != facts.size => {
+                        return Err(format!("a size of {} for {size} octets", facts.size));
+                    }
+                    Some(_) => {}
+                }
+                self.storing = true;
+            }
+            _ if self.content.is_some() => return Err("a question inside a message".into()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A mailbox that the rest of the host can handle: the grammar is the session's business, the
+/// absence of controls and white space outside quotes, and a bounded length are ours.
+fn mailbox(mailbox: &str) -> Result<(), String> {
+    let Some((local_part, domain)) = mailbox.rsplit_once('@') else {
+        return Err("a mailbox without a domain".into());
+    };
+    let bad = |c: char| c.is_control() || matches!(c, '<' | '>' | ' ' | '"' | '\\');
+    if local_part.is_empty()
+        || domain.is_empty()
+        || mailbox.len() > 1024
+        || mailbox.chars().any(char::is_control)
+        || domain.chars().any(bad)
+        || (!local_part.starts_with('"') && local_part.chars().any(bad))
+    {
+        return Err("a mailbox that is none".into());
+    }
+    Ok(())
+}
+
+/// Complete lines `ddd-text` or `ddd text` of printable ASCII (RFC 5321 section 4.2). A challenge
+/// may be as long as a line of an AUTH exchange (RFC 4954 section 4).
+fn replies(octets: &[u8]) -> Result<(), String> {
+    let wrong = || Err("sends what is no reply".to_owned());
+    if octets.is_empty() {
+        return wrong();
+    }
+    let mut rest = octets;
+    while !rest.is_empty() {
+        let Some(end) = rest.iter().position(|&octet| octet == b'\n') else {
+            return wrong();
+        };
+        let Some(line) = rest[..end].strip_suffix(b"\r") else {
+            return wrong();
+        };
+        rest = &rest[end + 1..];
+        let most = if line.starts_with(b"334 ") { MOST_LINE } else { 510 };
+        let good = line.len() >= 4
+            && line.len() <= most
+            && matches!(line[0], b'2'..=b'5')
+            && line[1..3].iter().all(u8::is_ascii_digit)
+            && matches!(line[3], b' ' | b'-')
+            && line.iter().all(|octet| matches!(octet, b' '..=b'~'));
+        if !good {
+            return wrong();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::v0_1::types::{
+        BodyType, ContentFacts, ForwardPath, ReversePathParameters, Span,
+    };
+    use super::*;
+
+    fn progress(consumed: u32, actions: Vec<Action>) -> Progress {
+        Progress {
+            consumed,
+            actions,
+            envelope: None,
+            question: None,
+            waiting_for: Phase::Command,
+        }
+    }
+
+    fn envelope(id: &str) -> Envelope {
+        Envelope {
+            id: id.into(),
+            reverse_path: String::new(),
+            parameters: ReversePathParameters {
+                body: BodyType::SevenBit,
+                size: None,
+                smtputf8: false,
+                ret: None,
+                envid: None,
+                auth: None,
+                require_tls: false,
+                hold_for: None,
+                deliver_by: None,
+                priority: None,
+            },
+            forward_paths: vec![ForwardPath {
+                mailbox: "a@b.example".into(),
+                notify: None,
+                orcpt: None,
+            }],
+            protocol: "ESMTP".into(),
+            greeted: String::new(),
+        }
+    }
+
+    fn facts(size: u64) -> ContentFacts {
+        ContentFacts {
+            size,
+            header_eight_bit: false,
+            body_eight_bit: false,
+            binary: false,
+            bare: false,
+            signed: false,
+            message_id: String::new(),
+            tls_waived: false,
+        }
+    }
+
+    fn form() -> Form {
+        Form::new("s1", 1000, 100)
+    }
+
+    #[test]
+    fn consumed_and_spans_stay_inside_the_buffer() {
+        assert!(form().check(10, &progress(11, vec![])).is_err());
+        let span = |offset, length| Action::Content(Span { offset, length });
+        let with = |action| Progress {
+            envelope: Some(envelope("s1-1")),
+            ..progress(10, vec![action])
+        };
+        assert!(form().check(10, &with(span(0, 10))).is_ok());
+        assert!(form().check(10, &with(span(1, 10))).is_err());
+        assert!(form().check(10, &with(span(u32::MAX, u32::MAX))).is_err());
+    }
+
+    #[test]
+    fn actions_are_bounded() {
+        let report = || Action::Report("x".into());
+        assert!(form().check(0, &progress(0, vec![report(); 24])).is_ok());
+        assert!(form().check(0, &progress(0, vec![report(); 25])).is_err());
+        let send = Action::Send(b"250 2.0.0 ok\r\n".to_vec());
+        assert!(form().check(0, &progress(0, vec![send.clone(); 64])).is_ok());
+        assert!(form().check(0, &progress(0, vec![send; 65])).is_err());
+    }
+
+    #[test]
+    fn a_session_that_neither_consumes_nor_asks_is_at_fault() {
+        assert!(form().check(12_288, &progress(0, vec![])).is_ok());
+        assert!(form().check(12_289, &progress(0, vec![])).is_err());
+    }
+
+    #[test]
+    fn replies_look_like_replies() {
+        for good in ["220 x\r\n", "250-a\r\n250 b\r\n", "334 \r\n"] {
+            assert!(replies(good.as_bytes()).is_ok(), "{good:?}");
+        }
+        for bad in ["", "hello\r\n", "250 x", "250 x\n", "250\r\n", "199 x\r\n", "250 \u{7f}\r\n"] {
+            assert!(replies(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        assert!(replies(format!("250 {}\r\n", "x".repeat(507)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_store_needs_its_message() {
+        let store = |size, envelope| Progress {
+            envelope,
+            question: Some(Question::Store(facts(size))),
+            waiting_for: Phase::Answer,
+            ..progress(0, vec![Action::Insert(vec![0; 5])])
+        };
+        assert!(form().check(0, &store(5, Some(envelope("s1-1")))).is_ok());
+        assert!(form().check(0, &store(6, Some(envelope("s1-1")))).is_err());
+        assert!(form().check(0, &store(5, None)).is_err());
+        let mut used = form();
+        assert!(used.check(0, &store(5, Some(envelope("s1-1")))).is_ok());
+        let again = Progress {
+            question: Some(Question::Store(facts(5))),
+            waiting_for: Phase::Answer,
+            ..progress(0, vec![])
+        };
+        assert!(used.check(0, &again).is_err());
+    }
+
+    #[test]
+    fn identifiers_carry_the_serial_and_grow() {
+        let with = |id: &str| Progress {
+            envelope: Some(envelope(id)),
+            ..progress(0, vec![])
+        };
+        for bad in ["s2-1", "s1", "s1-", "s1-x", "s1-0", "s11-1"] {
+            assert!(form().check(0, &with(bad)).is_err(), "{bad}");
+        }
+        let mut used = form();
+        assert!(used.check(0, &with("s1-2")).is_ok());
+        used.settled();
+        assert!(used.check(0, &with("s1-2")).is_err());
+    }
+
+    #[test]
+    fn mailboxes_have_no_controls_and_a_domain() {
+        for good in ["a@b", "\"a b\"@c.example", "ü@b.example"] {
+            assert!(mailbox(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "@b", "a@", "a b@c", "a@b c", "a\n@b", "a@b\r\nX: y"] {
+            assert!(mailbox(bad).is_err(), "{bad:?}");
+        }
+    }
+}
