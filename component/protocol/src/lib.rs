@@ -5,6 +5,7 @@
 //!   smtp/       grammar without state          RFC 5321, RFC 3461 (xtext)
 //!   extension/  a file per EHLO keyword
 //!   sasl/       a file per mechanism           RFC 4954, [MS-SMTPNTLM], [MS-XLOGIN], RFC 4616
+//!   ntlm/       NTLM messages, for both     [MS-NLMP] sections 2.2, 3.3.2
 //!   server/     the submission server          RFC 6409, RFC 5321
 //!   client/     the submitter and relay        RFC 6409, RFC 5321
 //!   verifier/   what checks a proof            [MS-NLMP]
@@ -25,6 +26,7 @@ pub mod client;
 pub mod contract;
 pub mod environment;
 pub mod extension;
+pub mod ntlm;
 pub mod parked;
 pub mod sasl;
 pub mod server;
