@@ -1,0 +1,496 @@
+//! Message content on its way into the spool and out of it.
+//!
+//! ```text
+//! ContentWriter: Memory --(over 256 KiB)--> File        write, write, …
+//!                   |                        |          finish: sync file, then folder
+//!                   +-------> Content <------+          goes into the row, or is named by it
+//! ```
+//!
+//! Small content lies in the row: one commit makes both durable. Large content is written beside
+//! the database while it streams in, so that neither a session nor a transaction holds it. The
+//! file is durable before the row that names it; one without a row is removed at the next start.
+//!
+//! Files are written with `spawn_blocking`, not `block_in_place`: that would take the other tasks
+//! of the thread along, and does not work on a runtime of one thread. A piece of 256 KiB is worth
+//! the hand-over. SHA-256 is computed as the octets pass, at most 64 KiB a call.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
+
+use super::error::SpoolError;
+use super::message::check_id;
+
+/// Most octets of content that are kept in memory and in the row.
+pub const MOST_INLINE: usize = 256 * 1024;
+
+/// Where content files are: `content` below the spool's folder, 256 folders in it.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Names the folder below the spool's.
+    pub(super) fn new(spool: &Path) -> Self {
+        Self(spool.join("content"))
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes all folders, durably, so that a writer never has to.
+    pub(super) fn create(&self) -> Result<(), SpoolError> {
+        create_folder(&self.0)?;
+        for first in 0..=u8::MAX {
+            create_folder(&self.0.join(format!("{first:02x}")))?;
+        }
+        sync_folder(&self.0)
+    }
+
+    /// The file of this message. The folder's name is spread evenly whatever identifiers look like.
+    pub(super) fn file(&self, id: &str) -> Result<PathBuf, SpoolError> {
+        check_id(id)?;
+        let first = Sha256::digest(id.as_bytes())[0];
+        Ok(self.0.join(format!("{first:02x}")).join(id))
+    }
+}
+
+/// Makes one folder that only the service's user can enter.
+pub(super) fn create_folder(path: &Path) -> Result<(), SpoolError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(SpoolError::path("make the folder", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> Result<(), SpoolError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| SpoolError::path("sync the folder", path, error))
+}
+
+/// Takes the content of one message as it arrives.
+///
+/// Dropped before [`finish`](Self::finish), or finished and never appended, it leaves nothing.
+#[derive(Debug)]
+pub struct ContentWriter {
+    id: String,
+    folder: Folder,
+    memory: Vec<u8>,
+    file: Spill,
+    hash: Sha256,
+    size: u64,
+}
+
+/// The file of large content.
+#[derive(Debug)]
+enum Spill {
+    /// Not needed so far.
+    None,
+    /// Gets the next piece.
+    Open(Draft),
+    /// With another thread. If it is still seen here, that write failed or was cancelled.
+    Away,
+}
+
+impl ContentWriter {
+    pub(super) fn new(id: &str, folder: Folder) -> Self {
+        Self {
+            id: id.to_owned(),
+            folder,
+            memory: Vec::new(),
+            file: Spill::None,
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    /// Takes the next octets.
+    ///
+    /// # Errors
+    /// [`SpoolError::Full`] if there is no room, [`SpoolError::Identifier`] if the message's
+    /// identifier cannot name a file. After an error the writer is of no more use.
+    pub async fn write(&mut self, octets: &[u8]) -> Result<(), SpoolError> {
+        self.hash.update(octets);
+        self.size += octets.len() as u64;
+        let mut rest = octets;
+        while self.memory.len() + rest.len() > MOST_INLINE {
+            let (now, later) = rest.split_at(MOST_INLINE - self.memory.len());
+            self.memory.extend_from_slice(now);
+            rest = later;
+            self.spill(false).await?;
+        }
+        self.memory.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Octets so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the content. A file is durable when this returns; the row comes with `append`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn finish(mut self) -> Result<Content, SpoolError> {
+        let place = match self.file {
+            Spill::None => Place::Row(std::mem::take(&mut self.memory)),
+            _ => {
+                self.spill(true).await?;
+                match std::mem::replace(&mut self.file, Spill::Away) {
+                    Spill::Open(draft) => Place::File(draft),
+                    _ => return Err(SpoolError::gone("write the content")),
+                }
+            }
+        };
+        Ok(Content {
+            id: self.id,
+            place,
+            size: self.size,
+            digest: self.hash.finalize().into(),
+        })
+    }
+
+    /// Moves what is in memory to the file.
+    async fn spill(&mut self, last: bool) -> Result<(), SpoolError> {
+        let piece = std::mem::take(&mut self.memory);
+        let draft = std::mem::replace(&mut self.file, Spill::Away);
+        let path = self.folder.file(&self.id)?;
+        // The draft travels with the work: if this future is dropped meanwhile, so is the draft
+        // when the work ends, and the file goes with it.
+        let work = move || {
+            let mut draft = match draft {
+                Spill::None => Draft::create(path)?,
+                Spill::Open(draft) => draft,
+                Spill::Away => return Err(SpoolError::gone("write the content")),
+            };
+            draft.write(&piece)?;
+            if last {
+                draft.sync()?;
+            }
+            let mut memory = piece;
+            memory.clear();
+            Ok((draft, memory))
+        };
+        let (draft, memory) = spawn_blocking(work)
+            .await
+            .map_err(|_| SpoolError::gone("write the content"))??;
+        self.file = Spill::Open(draft);
+        self.memory = memory;
+        Ok(())
+    }
+}
+
+/// Content that is complete, and not yet in the spool.
+#[derive(Debug)]
+pub struct Content {
+    pub(super) id: String,
+    pub(super) place: Place,
+    pub(super) size: u64,
+    pub(super) digest: [u8; 32],
+}
+
+impl Content {
+    /// Octets.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// Where content is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Will be in the row.
+    Row(Vec<u8>),
+    /// Is in a file.
+    File(Draft),
+}
+
+/// A content file that no row names yet: it goes when this is dropped, unless it was kept.
+#[derive(Debug)]
+pub(super) struct Draft {
+    path: PathBuf,
+    file: File,
+    kept: bool,
+}
+
+impl Draft {
+    fn create(path: PathBuf) -> Result<Self, SpoolError> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| SpoolError::path("make", &path, error))?;
+        Ok(Self::new(path, file))
+    }
+
+    fn new(path: PathBuf, file: File) -> Self {
+        Self {
+            path,
+            file,
+            kept: false,
+        }
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), SpoolError> {
+        self.file
+            .write_all(piece)
+            .map_err(|error| SpoolError::path("write", &self.path, error))
+    }
+
+    fn sync(&mut self) -> Result<(), SpoolError> {
+        self.file
+            .sync_all()
+            .map_err(|error| SpoolError::path("sync", &self.path, error))?;
+        self.path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Its row is committed.
+    pub(super) fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A file that cannot be removed now is removed at the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Reads the content of one message and checks it while it passes.
+///
+/// What it gave is good only once it has given `None`: length and SHA-256 are known at the end.
+/// Who passes octets on must be able to take them back until then.
+#[derive(Debug)]
+pub struct ContentReader {
+    id: String,
+    source: Source,
+    left: u64,
+    hash: Sha256,
+    digest: [u8; 32],
+}
+
+#[derive(Debug)]
+enum Source {
+    Row(Option<Vec<u8>>),
+    File(File),
+}
+
+impl ContentReader {
+    pub(super) fn row(id: String, octets: Vec<u8>, size: u64, digest: [u8; 32]) -> Self {
+        Self::new(id, Source::Row(Some(octets)), size, digest)
+    }
+
+    pub(super) fn file(id: String, file: File, size: u64, digest: [u8; 32]) -> Self {
+        Self::new(id, Source::File(file), size, digest)
+    }
+
+    fn new(id: String, source: Source, size: u64, digest: [u8; 32]) -> Self {
+        Self {
+            id,
+            source,
+            left: size,
+            hash: Sha256::new(),
+            digest,
+        }
+    }
+
+    /// The next octets, at most 256 KiB, never empty; `None` at the end. Blocks: for threads that may.
+    ///
+    /// # Errors
+    /// [`SpoolError::Corrupt`] if the content is not what was stored.
+    pub fn next_blocking(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
+        let piece = match &mut self.source {
+            Source::Row(octets) => octets.take().unwrap_or_default(),
+            Source::File(file) => {
+                let mut piece = Vec::new();
+                file.take(MOST_INLINE as u64)
+                    .read_to_end(&mut piece)
+                    .map_err(|error| {
+                        SpoolError::io(format!("read the content of message {}", self.id), error)
+                    })?;
+                piece
+            }
+        };
+        if piece.is_empty() {
+            return self.check().map(|()| None);
+        }
+        self.hash.update(&piece);
+        match self.left.checked_sub(piece.len() as u64) {
+            Some(left) => self.left = left,
+            None => return Err(SpoolError::corrupt(&self.id, "its content is too long")),
+        }
+        Ok(Some(piece))
+    }
+
+    /// As [`next_blocking`](Self::next_blocking), for tasks. Of no more use if cancelled.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
+        if matches!(self.source, Source::Row(_)) {
+            return self.next_blocking();
+        }
+        let empty = Self::row(self.id.clone(), Vec::new(), u64::MAX, self.digest);
+        let mut reader = std::mem::replace(self, empty);
+        let (reader, piece) = spawn_blocking(move || {
+            let piece = reader.next_blocking();
+            (reader, piece)
+        })
+        .await
+        .map_err(|_| SpoolError::gone("read the content"))?;
+        *self = reader;
+        piece
+    }
+
+    fn check(&mut self) -> Result<(), SpoolError> {
+        if self.left > 0 {
+            return Err(SpoolError::corrupt(&self.id, "its content is too short"));
+        }
+        let digest: [u8; 32] = self.hash.finalize_reset().into();
+        if digest != self.digest {
+            return Err(SpoolError::corrupt(
+                &self.id,
+                "its content does not match its SHA-256",
+            ));
+        }
+        // Asked again, it says the end again.
+        self.hash = Sha256::new();
+        self.digest = Sha256::new().finalize().into();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::new(scratch.path());
+        folder.create().unwrap();
+        (scratch, folder)
+    }
+
+    fn files(folder: &Folder) -> usize {
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap().count())
+            .sum()
+    }
+
+    #[tokio::test]
+    async fn content_over_the_limit_becomes_a_file_and_goes_with_its_writer() {
+        let (_scratch, folder) = folder();
+        let mut writer = ContentWriter::new("a-1", folder.clone());
+        writer.write(&vec![b'x'; MOST_INLINE]).await.unwrap();
+        assert_eq!(files(&folder), 0);
+        writer.write(b"y").await.unwrap();
+        assert_eq!(files(&folder), 1);
+        let content = writer.finish().await.unwrap();
+        assert_eq!(content.size(), MOST_INLINE as u64 + 1);
+        assert_eq!(files(&folder), 1);
+        drop(content);
+        assert_eq!(files(&folder), 0);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_write_leaves_no_file() {
+        let (_scratch, folder) = folder();
+        let mut writer = ContentWriter::new("a-1", folder.clone());
+        let large = vec![b'x'; 3 * MOST_INLINE];
+        let polled = std::future::poll_fn(|context| {
+            let mut write = std::pin::pin!(writer.write(&large));
+            std::task::Poll::Ready(write.as_mut().poll(context).is_pending())
+        });
+        assert!(polled.await, "a file takes more than one poll");
+        assert!(writer.write(&large).await.is_err());
+        drop(writer);
+        for _ in 0..200 {
+            if files(&folder) == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(files(&folder), 0);
+    }
+
+    #[tokio::test]
+    async fn an_identifier_that_leaves_the_folder_makes_no_file() {
+        let (_scratch, folder) = folder();
+        let mut writer = ContentWriter::new("../x", folder);
+        let result = writer.write(&vec![0; MOST_INLINE + 1]).await;
+        assert!(matches!(result, Err(SpoolError::Identifier { .. })));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        // /dev/full answers each write with the ENOSPC of a full file system.
+        let path = PathBuf::from("no-such-file");
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut draft = Draft::new(path, file);
+        assert!(matches!(draft.write(b"x"), Err(SpoolError::Full { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_reader_tells_damage_at_the_end() {
+        let digest: [u8; 32] = Sha256::digest(b"abc").into();
+        let read = |octets: &[u8]| {
+            let octets = octets.to_vec();
+            async move {
+                let mut reader = ContentReader::row("a-1".into(), octets, 3, digest);
+                while reader.next().await?.is_some() {}
+                reader.next().await
+            }
+        };
+        assert!(matches!(read(b"abc").await, Ok(None)));
+        for octets in [b"abd".as_slice(), b"ab", b"abcd", b""] {
+            assert!(matches!(
+                read(octets).await,
+                Err(SpoolError::Corrupt { .. })
+            ));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_split_gives_the_same_content(
+            octets in prop::collection::vec(any::<u8>(), 0..3000),
+            repeat in 1_usize..300,
+            piece in 1_usize..400_000,
+        ) {
+            let octets = octets.repeat(repeat);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (_scratch, folder) = folder();
+            let content = runtime.block_on(async {
+                let mut writer = ContentWriter::new("a-1", folder.clone());
+                for piece in octets.chunks(piece) {
+                    writer.write(piece).await.unwrap();
+                }
+                writer.finish().await.unwrap()
+            });
+            prop_assert_eq!(content.size, octets.len() as u64);
+            prop_assert_eq!(content.digest, <[u8; 32]>::from(Sha256::digest(&octets)));
+            let stored = match &content.place {
+                Place::Row(stored) => { prop_assert!(stored.len() <= MOST_INLINE); stored.clone() }
+                Place::File(_) => std::fs::read(folder.file("a-1").unwrap()).unwrap(),
+            };
+            prop_assert_eq!(stored, octets);
+        }
+    }
+}

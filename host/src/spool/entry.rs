@@ -1,0 +1,210 @@
+//! What the queue shows of a message: the form of `pillarbox queue list --json`.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+use super::message::{ContentFacts, Envelope};
+
+/// State of a recipient, and of a message as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// No attempt yet.
+    Waiting,
+    /// An attempt is running.
+    Delivering,
+    /// An attempt failed; there will be another.
+    Deferred,
+    /// Nothing happens until somebody releases it.
+    Held,
+    /// Done. Never a message's: those go when their last recipient is delivered.
+    Delivered,
+}
+
+impl State {
+    /// As the database has it.
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Waiting => 0,
+            Self::Delivering => 1,
+            Self::Deferred => 2,
+            Self::Held => 3,
+            Self::Delivered => 4,
+        }
+    }
+
+    /// From the database.
+    pub(super) fn from_code(code: i64) -> Option<Self> {
+        [
+            Self::Waiting,
+            Self::Delivering,
+            Self::Deferred,
+            Self::Held,
+            Self::Delivered,
+        ]
+        .into_iter()
+        .find(|state| state.code() == code)
+    }
+
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivering => "delivering",
+            Self::Deferred => "deferred",
+            Self::Held => "held",
+            Self::Delivered => "delivered",
+        }
+    }
+}
+
+/// One message in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Identifier.
+    pub id: String,
+    /// What happens to it: the first of delivering, waiting, deferred, held that one of its
+    /// recipients is.
+    pub state: State,
+    /// Mailbox, or empty for the null reverse-path.
+    pub reverse_path: String,
+    /// Who submitted it.
+    pub identity: Option<String>,
+    /// In the order of their RCPT commands.
+    pub recipients: Vec<EntryRecipient>,
+    /// Octets of the content.
+    pub size: u64,
+    /// When it was accepted.
+    #[serde(serialize_with = "rfc3339")]
+    pub received: SystemTime,
+    /// For the next page of a list.
+    #[serde(skip)]
+    pub cursor: Cursor,
+}
+
+/// One recipient of a message in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryRecipient {
+    /// Mailbox of the forward-path.
+    pub mailbox: String,
+    /// What happens to it.
+    pub state: State,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the next one is due; absent if it is held or running.
+    #[serde(serialize_with = "optional_rfc3339")]
+    pub next_attempt: Option<SystemTime>,
+    /// What the last attempt brought, or why it is held.
+    pub last_reply: Option<String>,
+}
+
+/// All that is known of one message, content aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// Address of the peer.
+    pub peer: Option<IpAddr>,
+    /// Message-ID with its brackets, or empty.
+    pub message_id: String,
+    /// What MAIL said; absent if the row is damaged.
+    pub envelope: Option<Envelope>,
+    /// What was seen of the content; absent if the row is damaged.
+    pub facts: Option<ContentFacts>,
+}
+
+/// Which messages a list is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only messages in this state.
+    pub state: Option<State>,
+    /// Only what this identity submitted.
+    pub identity: Option<String>,
+}
+
+/// A place in the queue, which is in order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub struct Cursor(pub(super) i64);
+
+impl Entry {
+    /// State of a message with recipients in these states.
+    pub(super) fn state_of(recipients: &[EntryRecipient]) -> State {
+        [
+            State::Delivering,
+            State::Waiting,
+            State::Deferred,
+            State::Held,
+        ]
+        .into_iter()
+        .find(|state| recipients.iter().any(|one| one.state == *state))
+        // A message without an unfinished recipient cannot be; if damage made one, a person
+        // should see it.
+        .unwrap_or(State::Held)
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub fn timestamp(time: SystemTime) -> String {
+    let time = super::sqlite::milliseconds(time);
+    // Milliseconds that fit an i64 but no calendar come only from a damaged row.
+    jiff::Timestamp::from_millisecond(time)
+        .map_or_else(|_| time.to_string(), |time| time.to_string())
+}
+
+fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&timestamp(*time))
+}
+
+fn optional_rfc3339<S: Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_json_form_is_that_of_the_command_line_contract() {
+        let entry = Entry {
+            id: "a-1".into(),
+            state: State::Deferred,
+            reverse_path: "alice@example.org".into(),
+            identity: None,
+            recipients: vec![EntryRecipient {
+                mailbox: "bob@example.net".into(),
+                state: State::Deferred,
+                attempts: 2,
+                next_attempt: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)),
+                last_reply: Some("disk full".into()),
+            }],
+            size: 4096,
+            received: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+            cursor: Cursor(7),
+        };
+        let expected = concat!(
+            r#"{"id":"a-1","state":"deferred","reverse_path":"alice@example.org","identity":null,"#,
+            r#""recipients":[{"mailbox":"bob@example.net","state":"deferred","attempts":2,"#,
+            r#""next_attempt":"1970-01-02T00:00:00Z","last_reply":"disk full"}],"#,
+            r#""size":4096,"received":"1970-01-01T00:00:01.5Z"}"#
+        );
+        assert_eq!(serde_json::to_string(&entry).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_state_is_the_same_after_the_database() {
+        for code in 0..5 {
+            assert_eq!(State::from_code(code).map(State::code), Some(code));
+        }
+        assert_eq!(State::from_code(5), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! The spool: where messages are between the 250 that answers the end of their data and their
+//! delivery (RFC 5321 sections 4.1.1.4, 4.5.4.1 and 6.1).
+//!
+//! ```text
+//!              append                 claim                     settle: Delivered
+//! NewMessage ---------> waiting ----------------> delivering ---------------------> removed
+//!                          ^                       |   |  ^
+//!                          |                       |   |  | claim, when it is due
+//!           release        |     settle: Failed,   |   v  |
+//!                held -----+     Held              |  deferred   settle: Deferred
+//!                  ^-------------------------------+
+//! ```
+//!
+//! Each recipient has its own state; a message goes when the last of them is delivered. A claim is
+//! a lease: it runs out, and all of them do when a service starts, so a crash repeats attempts and
+//! loses none. Retry times are columns, not timers.
+//!
+//! Once the service has said 250 it is responsible: `append` returns only after the disk has it.
+//!
+//! Files: `message` and `entry` are the values, `content` the octets; `sqlite` is the embedded
+//! backend, of which `writer` commits, `operation` is what it does, `query` what is read, `recover`
+//! what happens at start. Not here: when to try (`relay`), and how (`deliver`).
+
+mod content;
+mod entry;
+mod error;
+mod lock;
+mod message;
+mod operation;
+mod query;
+mod recover;
+mod row;
+mod sqlite;
+#[cfg(test)]
+pub(crate) mod tests;
+mod writer;
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+pub use content::{Content, ContentReader, ContentWriter, MOST_INLINE};
+pub use entry::{Cursor, Detail, Entry, EntryRecipient, Filter, State, timestamp};
+pub use error::{Cause, SpoolError};
+pub use message::{
+    Body, Claimed, ContentFacts, DeliverBy, Envelope, Message, NewMessage, NewRecipient, NewState,
+    Notify, Outcome, Parameters, Recipient, Ret,
+};
+pub use sqlite::{Access, Sqlite};
+
+/// A durable store of messages. What a method changed is on the disk when it returns.
+#[async_trait]
+pub trait Spool: Send + Sync {
+    /// Begins the content of a new message. Costs nothing until octets are written.
+    fn content(&self, id: &str) -> ContentWriter;
+
+    /// Whether a message of so many octets would find room now: the answer to SIZE (R1870-6.1-a).
+    /// Cheap, and no promise.
+    ///
+    /// # Errors
+    /// [`SpoolError::Full`] if not.
+    fn room(&self, octets: u64) -> Result<(), SpoolError>;
+
+    /// Takes a message over. If the caller is dropped meanwhile, it may be taken over nevertheless.
+    ///
+    /// # Errors
+    /// Then nothing was kept: [`SpoolError::Full`] is 452 4.3.1 to the peer, all else 451 4.3.0.
+    async fn append(&self, message: NewMessage) -> Result<(), SpoolError>;
+
+    /// Takes up to `limit` recipients that are due, the longest due first. They are not due again
+    /// before `now + lease`, unless the service is started again. Damaged messages are set aside.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn claim(
+        &self,
+        limit: usize,
+        lease: Duration,
+        now: SystemTime,
+    ) -> Result<Vec<Claimed>, SpoolError>;
+
+    /// Records what came of an attempt. Of a recipient that was removed meanwhile nothing is
+    /// recorded; one that was held meanwhile stays held, unless it was delivered.
+    ///
+    /// # Errors
+    /// Then the lease runs on, and the recipient will be tried again.
+    async fn settle(&self, id: &str, ordinal: u32, outcome: Outcome) -> Result<(), SpoolError>;
+
+    /// Opens the content of a message.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotFound`], or [`SpoolError::Corrupt`] if it is known already to be damaged.
+    async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError>;
+
+    /// Up to `limit` messages in order of arrival, from the one after `after` (the cursor of the
+    /// last entry of the page before). Fewer than `limit`: there are no more.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, SpoolError>;
+
+    /// All that is known of one message, its content aside.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotFound`].
+    async fn show(&self, id: &str) -> Result<Detail, SpoolError>;
+
+    /// Carries out a verb of the queue on these messages, all at once. Returns those that are not
+    /// in the spool; the others were changed.
+    ///
+    /// # Errors
+    /// Then none was changed.
+    async fn change(&self, change: Change, ids: &[String]) -> Result<Vec<String>, SpoolError>;
+
+    /// Sets a damaged message aside: all its recipients are held, with the reason as their reply.
+    /// Logged, once.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn quarantine(&self, id: &str, reason: &str) -> Result<(), SpoolError>;
+
+    /// [`Change::Hold`].
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    async fn hold(&self, ids: &[String]) -> Result<Vec<String>, SpoolError> {
+        self.change(Change::Hold, ids).await
+    }
+
+    /// [`Change::Release`].
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    async fn release(&self, ids: &[String]) -> Result<Vec<String>, SpoolError> {
+        self.change(Change::Release, ids).await
+    }
+
+    /// [`Change::Remove`].
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    async fn remove(&self, ids: &[String]) -> Result<Vec<String>, SpoolError> {
+        self.change(Change::Remove, ids).await
+    }
+
+    /// [`Change::Retry`].
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    async fn retry(&self, ids: &[String]) -> Result<Vec<String>, SpoolError> {
+        self.change(Change::Retry, ids).await
+    }
+}
+
+/// A verb of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing happens to it until it is released. An attempt that runs is not stopped.
+    Hold,
+    /// What is held is due now.
+    Release,
+    /// It goes, without a report to anybody. An attempt that runs is not stopped.
+    Remove,
+    /// What is waiting or deferred is due now.
+    Retry,
+}
+
+impl Change {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Remove => "remove",
+            Self::Retry => "retry",
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a service does with the spool of the one before it, whether that ended or was killed.
+//!
+//! The lock is held, so no lease is anybody's and no content file is being written: every lease is
+//! due again, a content file without a row belongs to a message that nobody was told is accepted,
+//! and a row without its content file is damage.
+
+use std::collections::HashSet;
+use std::fs::read_dir;
+
+use rusqlite::{Connection, params};
+
+use super::content::Folder;
+use super::error::SpoolError;
+use super::operation::{report, set_aside};
+use super::query::MISSING;
+
+/// Puts the spool in order.
+pub(super) fn recover(
+    connection: &Connection,
+    folder: &Folder,
+    now: i64,
+) -> Result<(), SpoolError> {
+    let failed = |error| SpoolError::sqlite("put the spool in order", error);
+    let transaction = connection.unchecked_transaction().map_err(failed)?;
+    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none.
+    let leases = transaction
+        .execute(
+            "UPDATE recipient SET owner = NULL, due = ?1, state = CASE WHEN attempts > 1 THEN 2 ELSE 0 END
+             WHERE state = 1",
+            params![now],
+        )
+        .map_err(failed)?;
+    let named = named(&transaction).map_err(failed)?;
+    for (serial, id, size) in &named {
+        if let Some(reason) = damage(folder, id, *size)
+            && set_aside(&transaction, *serial, reason).map_err(failed)?
+        {
+            report(id, reason);
+        }
+    }
+    transaction.commit().map_err(failed)?;
+    let orphans = remove_orphans(folder, &named)?;
+    if leases > 0 || orphans > 0 {
+        tracing::info!(
+            leases,
+            orphans,
+            "the last service did not end by itself: attempts begin again, unfinished content was removed"
+        );
+    }
+    Ok(())
+}
+
+type Named = (i64, String, i64);
+
+/// Messages with a content file.
+fn named(connection: &Connection) -> rusqlite::Result<Vec<Named>> {
+    connection
+        .prepare("SELECT serial, id, size FROM message WHERE content IS NULL")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}
+
+fn damage(folder: &Folder, id: &str, size: i64) -> Option<&'static str> {
+    let length = folder
+        .file(id)
+        .ok()
+        .and_then(|file| std::fs::metadata(file).ok());
+    match length {
+        None => Some(MISSING),
+        Some(found) if i64::try_from(found.len()) != Ok(size) => {
+            Some("its content file has not the length that was stored")
+        }
+        Some(_) => None,
+    }
+}
+
+fn remove_orphans(folder: &Folder, named: &[Named]) -> Result<usize, SpoolError> {
+    let named: HashSet<&str> = named.iter().map(|(_, id, _)| id.as_str()).collect();
+    let failed = |path: &std::path::Path| {
+        let path = path.to_owned();
+        move |error| SpoolError::path("look through", &path, error)
+    };
+    let mut removed = 0;
+    for inner in read_dir(folder.path()).map_err(failed(folder.path()))? {
+        let inner = inner.map_err(failed(folder.path()))?.path();
+        for file in read_dir(&inner).map_err(failed(&inner))? {
+            let file = file.map_err(failed(&inner))?;
+            if file
+                .file_name()
+                .to_str()
+                .is_some_and(|name| named.contains(name))
+            {
+                continue;
+            }
+            match std::fs::remove_file(file.path()) {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    let file = file.path();
+                    tracing::warn!(file = %file.display(), %error, "cannot remove a content file without a message");
+                }
+            }
+        }
+    }
+    Ok(removed)
+}

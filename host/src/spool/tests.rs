@@ -1,0 +1,616 @@
+//! The embedded spool as a whole.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+
+use super::*;
+
+const LEASE: Duration = Duration::from_secs(600);
+
+/// A message of one recipient for each of these mailboxes.
+pub(crate) async fn message(
+    spool: &dyn Spool,
+    id: &str,
+    mailboxes: &[&str],
+    octets: &[u8],
+) -> NewMessage {
+    let mut writer = spool.content(id);
+    for piece in octets.chunks(65_536) {
+        writer.write(piece).await.unwrap();
+    }
+    NewMessage {
+        id: id.to_owned(),
+        envelope: Envelope {
+            reverse_path: "alice@example.org".to_owned(),
+            protocol: "ESMTPSA".to_owned(),
+            greeted: "client.example.org".to_owned(),
+            ..Envelope::default()
+        },
+        identity: Some("alice".to_owned()),
+        peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+        received: SystemTime::now(),
+        message_id: format!("<{id}@example.org>"),
+        facts: ContentFacts::default(),
+        recipients: mailboxes
+            .iter()
+            .map(|mailbox| NewRecipient {
+                recipient: Recipient {
+                    mailbox: (*mailbox).to_owned(),
+                    ..Recipient::default()
+                },
+                state: NewState::Waiting,
+            })
+            .collect(),
+        content: writer.finish().await.unwrap(),
+    }
+}
+
+fn open(state: &Path) -> Sqlite {
+    Sqlite::open(state, Access::Service).unwrap()
+}
+
+async fn append(spool: &Sqlite, id: &str, mailboxes: &[&str], octets: &[u8]) {
+    let message = message(spool, id, mailboxes, octets).await;
+    spool.append(message).await.unwrap();
+}
+
+async fn claim(spool: &Sqlite) -> Vec<Claimed> {
+    spool.claim(100, LEASE, SystemTime::now()).await.unwrap()
+}
+
+async fn entries(spool: &dyn Spool) -> Vec<Entry> {
+    spool.list(&Filter::default(), None, 1000).await.unwrap()
+}
+
+async fn read(spool: &Sqlite, id: &str) -> Result<Vec<u8>, SpoolError> {
+    let mut reader = spool.read_content(id).await?;
+    let mut octets = Vec::new();
+    while let Some(piece) = reader.next().await? {
+        octets.extend(piece);
+    }
+    Ok(octets)
+}
+
+fn content_files(spool: &Sqlite) -> usize {
+    std::fs::read_dir(spool.path().join("content"))
+        .unwrap()
+        .map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count())
+        .sum()
+}
+
+/// Changes the database behind the spool's back.
+fn damage(state: &Path, statement: &str) {
+    let connection = Connection::open(state.join("spool/spool.sqlite")).unwrap();
+    connection.execute_batch(statement).unwrap();
+}
+
+fn deferred(after: Duration) -> Outcome {
+    Outcome::Deferred {
+        next_attempt: SystemTime::now() + after,
+        reply: "disk full".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_was_appended_is_claimed_read_and_gone_once_delivered() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let mut new = message(
+        &spool,
+        "a-1",
+        &["bob@example.net", "eve@example.net"],
+        b"hello",
+    )
+    .await;
+    new.envelope.parameters = Parameters {
+        body: Body::EightBitMime,
+        size: Some(5),
+        smtputf8: true,
+        ret: Some(Ret::Headers),
+        envid: Some("x+2B".to_owned()),
+        auth: Some(String::new()),
+        require_tls: true,
+        hold_for: None,
+        deliver_by: Some(DeliverBy {
+            seconds: -5,
+            notify: true,
+            trace: false,
+        }),
+        priority: Some(-9),
+    };
+    new.facts = ContentFacts {
+        binary: true,
+        ..ContentFacts::default()
+    };
+    new.recipients[1].recipient.notify = Some(Notify {
+        delay: true,
+        ..Notify::default()
+    });
+    new.recipients[1].recipient.orcpt = Some(("rfc822".to_owned(), "eve+2B".to_owned()));
+    let (envelope, facts, second) = (new.envelope.clone(), new.facts, new.recipients[1].clone());
+    let received = new.received;
+    spool.append(new).await.unwrap();
+
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(claimed[1].recipient, second.recipient);
+    assert_eq!((claimed[1].ordinal, claimed[1].attempts), (1, 1));
+    let stored = &claimed[0].message;
+    assert_eq!(
+        (&stored.envelope, stored.facts, stored.size),
+        (&envelope, facts, 5)
+    );
+    assert_eq!(stored.identity.as_deref(), Some("alice"));
+    assert!(received.duration_since(stored.received).unwrap() < Duration::from_millis(1));
+    assert_eq!(read(&spool, "a-1").await.unwrap(), b"hello");
+    assert!(claim(&spool).await.is_empty(), "leased");
+
+    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    let entry = entries(&spool).await.remove(0);
+    assert_eq!(entry.recipients[0].state, State::Delivered);
+    assert_eq!(entry.state, State::Delivering);
+    spool.settle("a-1", 1, Outcome::Delivered).await.unwrap();
+    assert!(entries(&spool).await.is_empty());
+    assert!(matches!(
+        read(&spool, "a-1").await,
+        Err(SpoolError::NotFound { .. })
+    ));
+}
+
+#[tokio::test]
+async fn large_content_is_a_file_that_goes_with_its_message() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets: Vec<u8> = (0..MOST_INLINE * 3 + 7).map(|n| (n % 251) as u8).collect();
+    append(&spool, "a-1", &["bob@example.net"], &octets).await;
+    append(&spool, "a-2", &["bob@example.net"], &octets).await;
+    assert_eq!(content_files(&spool), 2);
+    assert_eq!(read(&spool, "a-1").await.unwrap(), octets);
+    claim(&spool).await;
+    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    assert_eq!(content_files(&spool), 1);
+    assert!(spool.remove(&["a-2".to_owned()]).await.unwrap().is_empty());
+    assert_eq!(content_files(&spool), 0);
+}
+
+#[tokio::test]
+async fn deferred_is_due_at_its_time_and_failed_is_held_with_its_reply() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net", "eve@example.net"], b"x").await;
+    claim(&spool).await;
+    spool
+        .settle("a-1", 0, deferred(Duration::from_secs(60)))
+        .await
+        .unwrap();
+    let reply = "550 5.1.1 no such mailbox".to_owned();
+    spool
+        .settle(
+            "a-1",
+            1,
+            Outcome::Failed {
+                reply: reply.clone(),
+            },
+        )
+        .await
+        .unwrap();
+    let entry = entries(&spool).await.remove(0);
+    assert_eq!(entry.state, State::Deferred);
+    assert_eq!(entry.recipients[0].last_reply.as_deref(), Some("disk full"));
+    assert!(entry.recipients[0].next_attempt.is_some());
+    assert_eq!(entry.recipients[1].state, State::Held);
+    assert_eq!(entry.recipients[1].last_reply, Some(reply));
+    assert_eq!(entry.recipients[1].next_attempt, None);
+    assert!(claim(&spool).await.is_empty());
+    let later = SystemTime::now() + Duration::from_secs(61);
+    let claimed = spool.claim(100, LEASE, later).await.unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].attempts, 2);
+}
+
+#[tokio::test]
+async fn the_verbs_of_the_queue_do_what_they_say() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"x").await;
+    let ids = ["a-1".to_owned(), "b-1".to_owned()];
+    assert_eq!(spool.hold(&ids).await.unwrap(), ["b-1"]);
+    assert_eq!(entries(&spool).await[0].state, State::Held);
+    assert!(claim(&spool).await.is_empty());
+    spool.retry(&ids).await.unwrap();
+    assert!(claim(&spool).await.is_empty(), "retry does not release");
+    spool.release(&ids).await.unwrap();
+    assert_eq!(entries(&spool).await[0].state, State::Waiting);
+    assert_eq!(claim(&spool).await.len(), 1);
+    spool.retry(&ids).await.unwrap();
+    assert!(
+        claim(&spool).await.is_empty(),
+        "one that runs is not begun again"
+    );
+    spool
+        .settle("a-1", 0, deferred(Duration::from_secs(60)))
+        .await
+        .unwrap();
+    spool.retry(&ids).await.unwrap();
+    assert_eq!(claim(&spool).await.len(), 1);
+
+    // Held while an attempt runs: the attempt's failure does not release it.
+    spool.hold(&ids).await.unwrap();
+    spool
+        .settle("a-1", 0, deferred(Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(entries(&spool).await[0].state, State::Held);
+    assert!(claim(&spool).await.is_empty());
+
+    // Removed while an attempt runs.
+    spool.release(&ids).await.unwrap();
+    claim(&spool).await;
+    assert_eq!(spool.remove(&ids).await.unwrap(), ["b-1"]);
+    spool
+        .settle("a-1", 0, deferred(Duration::ZERO))
+        .await
+        .unwrap();
+    assert!(entries(&spool).await.is_empty());
+}
+
+#[tokio::test]
+async fn held_from_the_start_waits_for_its_release() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let mut new = message(&spool, "a-1", &["bob@example.net"], b"x").await;
+    new.recipients[0].state = NewState::Held;
+    spool.append(new).await.unwrap();
+    assert!(claim(&spool).await.is_empty());
+    spool.release(&["a-1".to_owned()]).await.unwrap();
+    assert_eq!(claim(&spool).await.len(), 1);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_and_by_filter() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    for number in 0..25 {
+        append(&spool, &format!("a-{number}"), &["bob@example.net"], b"x").await;
+    }
+    spool
+        .hold(&["a-3".to_owned(), "a-20".to_owned()])
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = spool.list(&Filter::default(), after, 10).await.unwrap();
+        after = page.last().map(|entry| entry.cursor);
+        seen.extend(page.iter().map(|entry| entry.id.clone()));
+        if page.len() < 10 {
+            break;
+        }
+    }
+    assert_eq!(
+        seen,
+        (0..25)
+            .map(|number| format!("a-{number}"))
+            .collect::<Vec<_>>()
+    );
+    let held = Filter {
+        state: Some(State::Held),
+        identity: Some("alice".to_owned()),
+    };
+    let held = spool.list(&held, None, 10).await.unwrap();
+    assert_eq!(
+        held.iter()
+            .map(|entry| entry.id.as_str())
+            .collect::<Vec<_>>(),
+        ["a-3", "a-20"]
+    );
+    let other = Filter {
+        identity: Some("bob".to_owned()),
+        ..Filter::default()
+    };
+    assert!(spool.list(&other, None, 10).await.unwrap().is_empty());
+    let detail = spool.show("a-3").await.unwrap();
+    assert_eq!(detail.message_id, "<a-3@example.org>");
+    assert!(matches!(
+        spool.show("b-1").await,
+        Err(SpoolError::NotFound { .. })
+    ));
+}
+
+#[tokio::test]
+async fn an_identifier_is_taken_once() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"first").await;
+    let again = message(&spool, "a-1", &["bob@example.net"], b"second").await;
+    assert!(matches!(
+        spool.append(again).await,
+        Err(SpoolError::Duplicate { .. })
+    ));
+    assert_eq!(read(&spool, "a-1").await.unwrap(), b"first");
+    let nobody = message(&spool, "a-2", &[], b"x").await;
+    assert!(spool.append(nobody).await.is_err());
+}
+
+#[tokio::test]
+async fn an_expired_lease_is_due_again() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"x").await;
+    let now = SystemTime::now();
+    assert_eq!(spool.claim(1, LEASE, now).await.unwrap().len(), 1);
+    assert!(
+        spool
+            .claim(1, LEASE, now + LEASE / 2)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let again = spool.claim(1, LEASE, now + LEASE).await.unwrap();
+    assert_eq!(again[0].attempts, 2);
+}
+
+#[tokio::test]
+async fn after_a_crash_leases_are_due_and_unfinished_content_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    append(&spool, "a-1", &["bob@example.net"], &octets).await;
+    append(&spool, "a-2", &["bob@example.net"], b"small").await;
+    assert_eq!(claim(&spool).await.len(), 2);
+    // As a crash leaves it: a file whose row was not written.
+    let orphan = message(&spool, "a-3", &["bob@example.net"], &octets).await;
+    std::mem::forget(orphan.content);
+    assert_eq!(content_files(&spool), 2);
+    drop(spool);
+
+    let spool = open(state.path());
+    assert_eq!(content_files(&spool), 1);
+    assert_eq!(entries(&spool).await[0].state, State::Waiting);
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(claimed[0].attempts, 2, "the interrupted attempt counts");
+    assert_eq!(read(&spool, "a-1").await.unwrap(), octets);
+}
+
+#[tokio::test]
+async fn a_missing_content_file_sets_its_message_aside_and_the_rest_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    for id in ["a-1", "a-2", "a-3"] {
+        append(&spool, id, &["bob@example.net"], &octets).await;
+    }
+    let file = |id: &str| {
+        let folder = super::content::Folder::new(spool.path());
+        folder.file(id).unwrap()
+    };
+    std::fs::remove_file(file("a-1")).unwrap();
+    assert!(matches!(
+        read(&spool, "a-1").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    // Same length, other octets: found when it is read.
+    std::fs::write(file("a-2"), vec![b'y'; MOST_INLINE + 1]).unwrap();
+    assert!(matches!(
+        read(&spool, "a-2").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    drop(spool);
+
+    let spool = open(state.path());
+    let claimed = claim(&spool).await;
+    let ids: Vec<_> = claimed.iter().map(|one| one.message.id.as_str()).collect();
+    assert_eq!(ids, ["a-2", "a-3"]);
+    let entry = entries(&spool).await.remove(0);
+    assert_eq!(entry.state, State::Held);
+    assert_eq!(
+        entry.recipients[0].last_reply.as_deref(),
+        Some("its content file is missing")
+    );
+
+    spool
+        .quarantine("a-2", "its content does not match")
+        .await
+        .unwrap();
+    assert_eq!(entries(&spool).await[1].state, State::Held);
+    assert_eq!(read(&spool, "a-3").await.unwrap(), octets);
+}
+
+#[tokio::test]
+async fn damaged_rows_are_set_aside_and_the_rest_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    for number in 0..6 {
+        append(
+            &spool,
+            &format!("a-{number}"),
+            &["bob@example.net"],
+            b"content",
+        )
+        .await;
+    }
+    damage(
+        state.path(),
+        "UPDATE message SET envelope = '{' WHERE id = 'a-0';
+         UPDATE message SET peer = 'nowhere' WHERE id = 'a-1';
+         UPDATE recipient SET notify = 99 WHERE message = (SELECT serial FROM message WHERE id = 'a-2');
+         UPDATE recipient SET mailbox = CAST(x'ff' AS TEXT)
+           WHERE message = (SELECT serial FROM message WHERE id = 'a-3');
+         UPDATE message SET content = x'00' WHERE id = 'a-4';",
+    );
+    let claimed = claim(&spool).await;
+    let ids: Vec<_> = claimed.iter().map(|one| one.message.id.as_str()).collect();
+    assert_eq!(ids, ["a-4", "a-5"]);
+    let entries = entries(&spool).await;
+    assert_eq!(entries.len(), 6);
+    for entry in &entries[..4] {
+        assert_eq!(entry.state, State::Held, "{entry:?}");
+        assert!(
+            entry.recipients[0]
+                .last_reply
+                .as_deref()
+                .is_some_and(|why| why.contains("column"))
+        );
+    }
+    assert_eq!(spool.show("a-0").await.unwrap().envelope, None);
+    assert!(matches!(
+        read(&spool, "a-4").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    assert_eq!(read(&spool, "a-5").await.unwrap(), b"content");
+    // A person can take them out.
+    assert!(spool.remove(&["a-0".to_owned()]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let mut spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"before").await;
+    // SQLite itself answers SQLITE_FULL from here on.
+    spool.limit_pages(40).await;
+    let large = vec![b'x'; 200_000];
+    let new = message(&spool, "a-2", &["bob@example.net"], &large).await;
+    assert!(matches!(
+        spool.append(new).await,
+        Err(SpoolError::Full { .. })
+    ));
+    // One that does not fit does not keep out one that does, in the same transaction.
+    let (large, small) = (
+        message(&spool, "a-3", &["bob@example.net"], &large).await,
+        message(&spool, "a-4", &["bob@example.net"], b"small").await,
+    );
+    let (large, small) = tokio::join!(spool.append(large), spool.append(small));
+    assert!(matches!(large, Err(SpoolError::Full { .. })));
+    small.unwrap();
+    let ids: Vec<_> = entries(&spool)
+        .await
+        .into_iter()
+        .map(|entry| entry.id)
+        .collect();
+    assert_eq!(ids, ["a-1", "a-4"]);
+    claim(&spool).await;
+    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    assert_eq!(read(&spool, "a-4").await.unwrap(), b"small");
+
+    // The reserve: queued mail is settled even when no new mail is taken.
+    spool.reserve(u64::MAX);
+    assert!(matches!(spool.room(1), Err(SpoolError::Full { .. })));
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    let new = message(&spool, "a-5", &["bob@example.net"], &octets).await;
+    assert!(matches!(
+        spool.append(new).await,
+        Err(SpoolError::Full { .. })
+    ));
+    assert_eq!(content_files(&spool), 0);
+    spool.settle("a-4", 0, Outcome::Delivered).await.unwrap();
+    assert!(entries(&spool).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_tool_works_beside_the_service_and_a_second_service_does_not() {
+    let state = tempfile::tempdir().unwrap();
+    let refused = Sqlite::open(state.path(), Access::Tool).unwrap_err();
+    assert!(matches!(refused, SpoolError::Absent { .. }));
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"x").await;
+    let refused = Sqlite::open(state.path(), Access::Service).unwrap_err();
+    assert!(matches!(refused, SpoolError::Locked { .. }));
+    assert!(refused.to_string().contains("spool/lock"), "{refused}");
+
+    let tool = Sqlite::open(state.path(), Access::Tool).unwrap();
+    assert_eq!(claim(&spool).await.len(), 1);
+    assert_eq!(entries(&tool).await[0].state, State::Delivering);
+    tool.hold(&["a-1".to_owned()]).await.unwrap();
+    assert_eq!(entries(&spool).await[0].state, State::Held);
+    tool.remove(&["a-1".to_owned()]).await.unwrap();
+    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    assert!(entries(&spool).await.is_empty());
+    drop(spool);
+    // Without the service as well.
+    assert!(entries(&tool).await.is_empty());
+    open(state.path());
+}
+
+#[tokio::test]
+async fn a_newer_spool_is_left_alone_and_only_the_owner_can_read_ours() {
+    use std::os::unix::fs::PermissionsExt;
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(
+        &spool,
+        "a-1",
+        &["bob@example.net"],
+        &vec![b'x'; MOST_INLINE + 1],
+    )
+    .await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(spool.path()), 0o700);
+    let content = super::content::Folder::new(spool.path());
+    assert_eq!(mode(content.path()), 0o700);
+    assert_eq!(mode(&content.file("a-1").unwrap()), 0o600);
+    for name in [
+        "lock",
+        "spool.sqlite",
+        "spool.sqlite-wal",
+        "spool.sqlite-shm",
+    ] {
+        assert_eq!(mode(&spool.path().join(name)), 0o600, "{name}");
+    }
+    drop(spool);
+    damage(state.path(), "PRAGMA user_version = 2");
+    let refused = Sqlite::open(state.path(), Access::Service).unwrap_err();
+    assert!(matches!(
+        refused,
+        SpoolError::Newer {
+            found: 2,
+            known: 1,
+            ..
+        }
+    ));
+}
+
+/// Prints what an append costs: `cargo test -- --nocapture appends_in_groups`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_in_groups_are_all_there() {
+    let count: usize = std::env::var("APPENDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(400);
+    for concurrency in [1_usize, 10, 50] {
+        let state = tempfile::tempdir().unwrap();
+        let spool = std::sync::Arc::new(open(state.path()));
+        let began = std::time::Instant::now();
+        let tasks: Vec<_> = (0..concurrency)
+            .map(|task| {
+                let spool = spool.clone();
+                tokio::spawn(async move {
+                    for number in 0..count / concurrency {
+                        let id = format!("k{task:08x}{concurrency}-{number}");
+                        append(&spool, &id, &["bob@example.net"], &[b'x'; 4096]).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let all = count / concurrency * concurrency;
+        println!(
+            "{concurrency} at a time: {:.0} messages/s",
+            all as f64 / seconds
+        );
+        let mut listed = spool
+            .list(&Filter::default(), None, usize::MAX)
+            .await
+            .unwrap();
+        listed.sort_by(|one, other| one.id.cmp(&other.id));
+        listed.dedup_by(|one, other| one.id == other.id);
+        assert_eq!(listed.len(), all);
+    }
+}
