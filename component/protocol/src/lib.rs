@@ -5,10 +5,10 @@
 //!   smtp/       grammar without state          RFC 5321, RFC 3461 (xtext)
 //!   extension/  a file per EHLO keyword
 //!   sasl/       a file per mechanism           RFC 4954, [MS-SMTPNTLM], [MS-XLOGIN], RFC 4616
-//!   ntlm/       NTLM messages, for both     [MS-NLMP] sections 2.2, 3.3.2
+//!   ntlm/       messages of NTLM               [MS-NLMP] sections 2.2, 3.3
 //!   server/     the submission server          RFC 6409, RFC 5321
 //!   client/     the submitter and relay        RFC 6409, RFC 5321
-//!   verifier/   what checks a proof            [MS-NLMP]
+//!   verifier/   what checks a proof            [MS-NLMP], RFC 2195, RFC 5802
 //! ```
 //!
 //! `server` and `client` use `sasl` and `extension`, which use `smtp`; neither knows the other.
@@ -23,6 +23,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod client;
+pub mod content;
 pub mod contract;
 pub mod environment;
 pub mod extension;
