@@ -1,0 +1,257 @@
+//! AUTH: which mechanism, the exchange, and what a refusal leads to (RFC 4954).
+//!
+//! ```text
+//!   Choosing -> authenticate(credentials) -> Authentication -> 235 -> Idle
+//!      ^                                        |    |
+//!      |  500 to 504, 523, 534, 538             |    +-> `*` -> Cancelled -+
+//!      +----------------------------------------+--------------------------+
+//! ```
+
+use super::{
+    outcome,
+    session::{Session, State, send},
+};
+use crate::{
+    contract::{
+        Fault, Mechanism, Reply,
+        client::{Action, Credentials, Failure, Progress, Stage},
+    },
+    environment::Environment,
+    sasl::{ClientContext, ClientExchange, ClientStep},
+    smtp::base64,
+};
+use alloc::{collections::VecDeque, format, string::String, vec::Vec};
+
+/// Octets of a command at most, CRLF included (RFC 4954 section 4, RFC 5321 section 4.5.3.1.4).
+const MOST_COMMAND: usize = 512;
+
+/// The mechanisms that are left, in the order of preference; the first is being tried.
+pub(super) struct Choice {
+    left: VecDeque<Mechanism>,
+    /// The reply that refused the last one.
+    last: Option<Reply>,
+}
+
+/// One exchange.
+pub(super) struct Attempt {
+    choice: Choice,
+    exchange: ClientExchange,
+}
+
+impl Session {
+    /// Asks who to be for the first mechanism that configuration, server and TLS allow; without
+    /// configured mechanisms nobody (OX-C-3.3-a).
+    pub(super) fn begin_authentication(&mut self, actions: &mut Vec<Action>) {
+        if self.settings.mechanisms.is_empty() {
+            return self.ready(actions);
+        }
+        if !self.capabilities.has("AUTH") {
+            let text = "the server does not offer AUTH";
+            self.failed(Stage::Authentication, None, false, text, actions);
+            return self.send_quit(actions);
+        }
+        let mut left = VecDeque::new();
+        let mut withheld = false;
+        for &mechanism in &self.settings.mechanisms {
+            if left.contains(&mechanism) || !self.capabilities.has_mechanism(mechanism) {
+                continue;
+            }
+            if self.may_use(mechanism) {
+                left.push_back(mechanism);
+            } else {
+                withheld = true;
+            }
+        }
+        if left.is_empty() {
+            // CL-mech-order: both lists are named.
+            let ours: Vec<&str> = self.settings.mechanisms.iter().map(|m| m.name()).collect();
+            let mut text = format!(
+                "no common mechanism: the server offers {}; we have {}",
+                self.capabilities.mechanisms(),
+                ours.join(" ")
+            );
+            if withheld {
+                text.push_str(", of which PLAIN and LOGIN need verified TLS");
+            }
+            self.failed(Stage::Authentication, None, false, &text, actions);
+            return self.send_quit(actions);
+        }
+        self.choose(Choice { left, last: None }, actions);
+    }
+
+    /// CL-mech-clear and CL-mech-verified: whoever is at the other end gets the password itself.
+    fn may_use(&self, mechanism: Mechanism) -> bool {
+        let shows_password = matches!(
+            mechanism,
+            Mechanism::Login | Mechanism::Plain | Mechanism::Xoauth2 | Mechanism::Oauthbearer
+        );
+        let verified = self.facts.as_ref().is_some_and(|facts| facts.verified);
+        !shows_password || verified || self.settings.clear_text
+    }
+
+    fn choose(&mut self, choice: Choice, actions: &mut Vec<Action>) {
+        match choice.left.front() {
+            Some(&mechanism) => {
+                actions.push(Action::Authenticate(mechanism));
+                self.state = State::Choosing(choice);
+            }
+            None => self.refused(choice.last, "every common mechanism was refused", actions),
+        }
+    }
+
+    /// Who to be; none: do without, or fail where a mechanism was refused before.
+    pub fn authenticate(
+        &mut self,
+        credentials: Option<Credentials>,
+        env: &mut dyn Environment,
+    ) -> Result<Progress, Fault> {
+        let mut actions = Vec::new();
+        let choice = match core::mem::replace(&mut self.state, State::Closed) {
+            State::Choosing(choice) => choice,
+            state => {
+                self.state = state;
+                return Err(Fault::new(
+                    "authenticate was called without being asked for",
+                ));
+            }
+        };
+        match (choice.left.front(), credentials) {
+            (Some(&mechanism), Some(credentials)) => {
+                self.send_auth(mechanism, &credentials, choice, env, &mut actions);
+            }
+            _ if choice.last.is_some() => {
+                self.refused(choice.last, "no credentials for another try", &mut actions);
+            }
+            _ => self.ready(&mut actions),
+        }
+        Ok(self.progress(0, actions))
+    }
+
+    /// What `derive` asked for: no mechanism here needs it.
+    pub fn derived(
+        &mut self,
+        _salted: &[u8],
+        _env: &mut dyn Environment,
+    ) -> Result<Progress, Fault> {
+        Err(Fault::new("derived was called without being asked for"))
+    }
+
+    /// RFC 4954 section 4.
+    fn send_auth(
+        &mut self,
+        mechanism: Mechanism,
+        credentials: &Credentials,
+        choice: Choice,
+        env: &mut dyn Environment,
+        actions: &mut Vec<Action>,
+    ) {
+        let (mut exchange, initial) =
+            ClientExchange::start(mechanism, credentials, &self.context(), env);
+        let command = format!("AUTH {}", mechanism.name());
+        let response = initial.as_deref().map(|initial| match initial {
+            // The empty initial response is `=`.
+            [] => String::from("="),
+            initial => base64::encode(initial),
+        });
+        let room = MOST_COMMAND - command.len() - " \r\n".len();
+        match (response, initial) {
+            (Some(response), _) if response.len() <= room => actions.push(Action::Confide(
+                format!("{command} {response}\r\n").into_bytes(),
+                // CL-secrets
+                format!("{command} ***"),
+            )),
+            (_, Some(initial)) => {
+                // R4954-4-n: too long for a command, it follows the empty challenge.
+                exchange.withhold(initial);
+                send(actions, format!("{command}\r\n"));
+            }
+            (_, None) => send(actions, format!("{command}\r\n")),
+        }
+        self.state = State::Authentication(Attempt { choice, exchange });
+    }
+
+    pub(super) fn authentication_replied(
+        &mut self,
+        mut attempt: Attempt,
+        reply: Reply,
+        env: &mut dyn Environment,
+        actions: &mut Vec<Action>,
+    ) {
+        match reply.code {
+            334 => {
+                let text = reply.lines.last().map(String::as_bytes).unwrap_or_default();
+                let step = attempt.exchange.challenge(text, &self.context(), env);
+                match step {
+                    ClientStep::Respond(response) => {
+                        let line = format!("{}\r\n", base64::encode(&response));
+                        // CL-secrets: never a response line.
+                        actions.push(Action::Confide(line.into_bytes(), "***".into()));
+                        self.state = State::Authentication(attempt);
+                    }
+                    ClientStep::Cancel(reason) => {
+                        // CL-challenge: the reply to it is read.
+                        let name = attempt.exchange.mechanism().name();
+                        actions.push(Action::Report(format!("AUTH {name} cancelled: {reason}")));
+                        send(actions, "*\r\n");
+                        self.state = State::Cancelled(attempt.choice);
+                    }
+                }
+            }
+            200..=299 => {
+                // R4954-4-j: no security layer, so nothing starts anew.
+                self.authenticated = true;
+                self.ready(actions);
+            }
+            300..=399 => {
+                self.state = State::Authentication(attempt);
+                self.broken("AUTH needs 334", actions);
+            }
+            // CL-mech-next: the mechanism was refused, not who we are.
+            500..=504 | 523 | 534 | 538 => {
+                let name = attempt.exchange.mechanism().name();
+                actions.push(outcome::report(&format!("AUTH {name}"), &reply));
+                self.next(attempt.choice, reply, actions);
+            }
+            // CL-mech-next: another mechanism would be refused too, and may lock the account out.
+            _ => self.refused(Some(reply), "authentication was refused", actions),
+        }
+    }
+
+    /// CL-mech-next: after a cancelled exchange as after a refused mechanism.
+    pub(super) fn cancel_replied(
+        &mut self,
+        choice: Choice,
+        reply: Reply,
+        actions: &mut Vec<Action>,
+    ) {
+        if reply.code < 400 {
+            self.state = State::Cancelled(choice);
+            return self.broken("a cancelled exchange needs 501", actions);
+        }
+        self.next(choice, reply, actions);
+    }
+
+    fn next(&mut self, mut choice: Choice, reply: Reply, actions: &mut Vec<Action>) {
+        choice.left.pop_front();
+        choice.last = Some(reply);
+        self.choose(choice, actions);
+    }
+
+    fn refused(&mut self, reply: Option<Reply>, text: &str, actions: &mut Vec<Action>) {
+        let failure = Failure {
+            stage: Stage::Authentication,
+            temporary: reply.as_ref().is_some_and(|reply| reply.code / 100 == 4),
+            reply,
+            text: text.into(),
+        };
+        self.give_up(failure, actions);
+    }
+
+    fn context(&self) -> ClientContext<'_> {
+        ClientContext {
+            server: &self.settings.server,
+            port: self.settings.port,
+            facts: self.facts.as_ref(),
+        }
+    }
+}
