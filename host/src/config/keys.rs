@@ -1,0 +1,149 @@
+//! Every key of the configuration file, by table.
+//!
+//! What is not in here is an unknown key. A test holds this list against
+//! `docs/configuration.md` and `docs/pillarbox.example.toml`.
+
+use super::reader::Shape;
+
+/// The top of the file.
+pub static TOP: Shape = Shape {
+    table: "",
+    keys: &[
+        "hostname",
+        "state-dir",
+        "user",
+        "component",
+        "limits",
+        "tls",
+        "listener",
+        "auth",
+        "submission",
+        "spool",
+        "retry",
+        "route",
+        "admin",
+        "log",
+    ],
+    family: ALL,
+};
+
+/// `[component]`
+pub static COMPONENT: Shape = Shape {
+    table: "[component]",
+    keys: &["path", "watch", "canary", "drain"],
+    family: ALL,
+};
+
+/// `[limits]`
+pub static LIMITS: Shape = Shape {
+    table: "[limits]",
+    keys: &[
+        "connections",
+        "connections-per-peer",
+        "session-memory",
+        "sandboxes",
+        "session-slice",
+        "message-size",
+        "recipients",
+    ],
+    family: ALL,
+};
+
+/// Name of the table `[tls]`.
+pub const TLS_TABLE: &str = "tls";
+
+/// `[tls]`
+pub static TLS: Shape = Shape {
+    table: "[tls]",
+    keys: &["certificate", "key"],
+    family: ALL,
+};
+
+/// `[[listener]]`
+pub static LISTENER: Shape = Shape {
+    table: "[[listener]]",
+    keys: &[
+        "address",
+        "tls",
+        "auth",
+        "networks",
+        "relay-networks",
+        "clear-text",
+        "mechanisms",
+        "bare-lf",
+        "legacy-auth-line",
+        "keep-bcc",
+    ],
+    family: ALL,
+};
+
+/// `[auth]`
+pub static AUTH: Shape = Shape {
+    table: "[auth]",
+    keys: &[
+        "backend",
+        "path",
+        "ntlm-mic",
+        "ntlm-domain",
+        "ntlm-computer",
+    ],
+    family: ALL,
+};
+
+/// `[submission]`
+pub static SUBMISSION: Shape = Shape {
+    table: "[submission]",
+    keys: &["senders", "add-date", "add-message-id", "add-sender"],
+    family: ALL,
+};
+
+/// `[spool]`
+pub static SPOOL: Shape = Shape {
+    table: "[spool]",
+    keys: &["backend", "url"],
+    family: ALL,
+};
+
+/// `[retry]`
+pub static RETRY: Shape = Shape {
+    table: "[retry]",
+    keys: &["first", "longest", "give-up", "delay-note"],
+    family: ALL,
+};
+
+/// `[[route]]`
+pub static ROUTE: Shape = Shape {
+    table: "[[route]]",
+    keys: &["domains", "deliver", "tls", "auth", "retry"],
+    family: ALL,
+};
+
+/// `[admin]`
+pub static ADMIN: Shape = Shape {
+    table: "[admin]",
+    keys: &["address"],
+    family: ALL,
+};
+
+/// `[log]`
+pub static LOG: Shape = Shape {
+    table: "[log]",
+    keys: &["format", "level"],
+    family: ALL,
+};
+
+/// All of them, in the order of the documentation.
+pub static ALL: &[&Shape] = &[
+    &TOP,
+    &COMPONENT,
+    &LIMITS,
+    &TLS,
+    &LISTENER,
+    &AUTH,
+    &SUBMISSION,
+    &SPOOL,
+    &RETRY,
+    &ROUTE,
+    &ADMIN,
+    &LOG,
+];
