@@ -9,12 +9,16 @@
 //!   xtext     octets in parameters               RFC 3461 section 4
 //!   base64    octets in AUTH                     RFC 4954 section 4
 //!   reply     all that the server says           section 4.2, RFC 2034
+//!   cfws      words of header fields             RFC 5322 section 3.2
+//!   date      date-time of header fields         RFC 5322 section 3.3
 //! ```
 //!
 //! Not here: parameters of MAIL and RCPT (`extension`), and what a command does (`server`).
 
 pub mod base64;
+pub mod cfws;
 pub mod command;
+pub mod date;
 pub mod domain;
 pub mod line;
 pub mod mailbox;
