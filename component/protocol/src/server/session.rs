@@ -1,0 +1,441 @@
+//! One connection: the calls of the loop contract, and the one place that makes actions.
+//!
+//! ```text
+//! start or revive, (secured,) open, then receive | resume | secured | dismiss, until Close
+//! ```
+//!
+//! A call consumes all that can be consumed unless a question is open, so that the host never
+//! holds more than an unfinished line. Verbs say what they have to say as a [`Step`]; here it is
+//! counted, reported, written, and followed by what the next state brings with it.
+
+use super::{
+    auth, control, data, ehlo,
+    known::{Known, MOST_BAD_COMMANDS, MOST_FAILED_AUTH, MOST_REPORTS},
+    mail,
+    output::Output,
+    rcpt, settings, starttls,
+    state::{Asked, Said, State, Step},
+};
+use crate::{
+    contract::{
+        Dismissal, Fault, MOST_LINE, MOST_OCTETS, Reply, TlsFacts,
+        server::{Admission, Answer, BareLf, Peer, Progress, Settings, TlsPolicy},
+    },
+    environment::Environment,
+    smtp::{
+        command::Command,
+        line::{self, Line},
+        reply,
+    },
+};
+use alloc::{format, string::String, vec::Vec};
+
+/// Octets of a command line at most, CRLF included (R5321-4.5.3.1-b: 512 and all extensions).
+const MOST_COMMAND: usize = 2_048;
+
+/// The server role's side of one connection. Whatever the peer sends, no call panics; a call that
+/// breaks the loop contract returns a [`Fault`], after which the session is closed.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) known: Known,
+    pub(super) state: State,
+}
+
+impl Session {
+    /// A session before its greeting.
+    ///
+    /// # Errors
+    ///
+    /// Settings that make no sense, or ask for what this build does not have; the text names them.
+    pub fn start(settings: Settings, peer: Peer) -> Result<Self, Fault> {
+        settings::check(&settings, &peer)?;
+        Ok(Self {
+            known: Known::new(settings, peer, None, None),
+            state: State::Greeting,
+        })
+    }
+
+    /// The greeting (RFC 5321 section 3.1).
+    ///
+    /// # Errors
+    ///
+    /// It was said already, or implicit TLS is not there yet.
+    pub fn open(&mut self, _env: &mut dyn Environment) -> Result<Progress, Fault> {
+        let is_early = self.known.settings.tls == TlsPolicy::Established && !self.known.has_tls();
+        if is_early || !matches!(self.state, State::Greeting) {
+            return self.misuse("open is not due");
+        }
+        let hostname = &self.known.settings.hostname;
+        let (state, greeting) = match self.known.settings.admission {
+            Admission::Welcome => (State::Command, reply::greeting(hostname)),
+            // R5321-3.1-b
+            Admission::Unwanted => (State::Unwelcome, reply::unwanted(hostname)),
+        };
+        let mut output = Output::default();
+        output.send(&greeting);
+        self.state = state;
+        Ok(output.finish(0, self.state.phase()))
+    }
+
+    /// Octets from the peer: those that were not consumed again, then new ones; at most
+    /// [`MOST_OCTETS`].
+    ///
+    /// # Errors
+    ///
+    /// Too many octets, or another call is due.
+    pub fn receive(&mut self, octets: &[u8], env: &mut dyn Environment) -> Result<Progress, Fault> {
+        if octets.len() > MOST_OCTETS {
+            return self.misuse("more octets than a call takes");
+        }
+        if !self.state.is_reading() {
+            return self.misuse("receive is not due");
+        }
+        let mut output = Output::default();
+        let mut consumed = 0;
+        while self.state.is_reading() {
+            let rest = &octets[consumed..];
+            let taken = if let State::Content(_) = self.state {
+                self.take_content(rest, consumed, env, &mut output)
+            } else {
+                self.take_line(rest, env, &mut output)
+            };
+            consumed += taken;
+            if taken == 0 {
+                break;
+            }
+        }
+        // RFC 3207 section 4.2 (R3207-4.2-b): what came in clear after STARTTLS is dropped, as is
+        // what comes after the end.
+        if matches!(self.state, State::Handshake | State::Closed) {
+            consumed = octets.len();
+        }
+        Ok(output.finish(consumed, self.state.phase()))
+    }
+
+    /// The answer to the open question.
+    ///
+    /// # Errors
+    ///
+    /// No question is open, or the answer does not fit it.
+    pub fn resume(
+        &mut self,
+        answer: Answer,
+        _env: &mut dyn Environment,
+    ) -> Result<Progress, Fault> {
+        let State::Answer(asked) = self.state.take() else {
+            return self.misuse("resume is not due");
+        };
+        let (command, step) = match asked {
+            Asked::Credentials(exchange) => {
+                ("AUTH", auth::answered(&mut self.known, *exchange, &answer))
+            }
+            Asked::Sender(transaction) => ("MAIL", mail::answered(transaction, answer)),
+            Asked::Recipient(transaction, forward_path) => {
+                ("RCPT", rcpt::answered(transaction, forward_path, answer))
+            }
+            Asked::Store(id) => ("end of data", data::answered(&mut self.known, &id, answer)),
+        };
+        let Some(step) = step else {
+            return self.misuse("the answer does not fit the question");
+        };
+        let mut output = Output::default();
+        self.carry_out(command, step, &mut output);
+        Ok(output.finish(0, self.state.phase()))
+    }
+
+    /// The TLS handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// No handshake is due.
+    pub fn secured(
+        &mut self,
+        facts: TlsFacts,
+        _env: &mut dyn Environment,
+    ) -> Result<Progress, Fault> {
+        match self.state {
+            // RFC 8314 section 3.3: the greeting comes inside TLS.
+            State::Greeting
+                if self.known.settings.tls == TlsPolicy::Established && !self.known.has_tls() =>
+            {
+                self.known.facts = Some(facts);
+            }
+            State::Handshake => self.state = starttls::secured(&mut self.known, facts),
+            _ => return self.misuse("secured is not due"),
+        }
+        Ok(Output::default().finish(0, self.state.phase()))
+    }
+
+    /// The host ends the session: 421 and close. A first `Shutdown` inside a transaction waits for
+    /// the transaction's end, a second one (the drain time is over) does not; while `Store` is open
+    /// everything waits for its answer (R5321-3.8-b).
+    ///
+    /// # Errors
+    ///
+    /// The session is closed already.
+    pub fn dismiss(
+        &mut self,
+        why: Dismissal,
+        _env: &mut dyn Environment,
+    ) -> Result<Progress, Fault> {
+        let mut output = Output::default();
+        let may_end = why == Dismissal::Shutdown && self.known.ending.is_none();
+        let waits = match &self.state {
+            State::Closed => return self.misuse("dismiss after the end"),
+            State::Answer(Asked::Store(_)) => true,
+            state => may_end && state.is_in_transaction(),
+        };
+        if waits {
+            self.known.ending = Some(why);
+            return Ok(output.finish(0, self.state.phase()));
+        }
+        if let State::Content(receiving) = &self.state
+            && receiving.content.began()
+            && !receiving.is_abandoned
+        {
+            output.abandon();
+        }
+        // RFC 3207 section 4 (R3207-4-d): nothing is said in clear where a handshake is due.
+        let is_silent = match self.state {
+            State::Handshake => true,
+            State::Greeting => {
+                self.known.settings.tls == TlsPolicy::Established && !self.known.has_tls()
+            }
+            _ => false,
+        };
+        if !is_silent {
+            output.send(&self.farewell(why));
+        }
+        self.state = State::Closed;
+        output.close();
+        Ok(output.finish(0, self.state.phase()))
+    }
+
+    /// The caller broke the loop contract.
+    fn misuse(&mut self, text: &str) -> Result<Progress, Fault> {
+        self.state = State::Closed;
+        Err(Fault::new(text))
+    }
+
+    /// Takes what is there of the content; returns the octets that it used.
+    fn take_content(
+        &mut self,
+        octets: &[u8],
+        base: usize,
+        env: &mut dyn Environment,
+        output: &mut Output,
+    ) -> usize {
+        let State::Content(mut receiving) = self.state.take() else {
+            return 0;
+        };
+        let taken = data::take(&self.known, &mut receiving, octets, base, env, output);
+        if taken.end {
+            let step = data::end(*receiving);
+            self.carry_out("end of data", step, output);
+        } else {
+            self.state = State::Content(receiving);
+        }
+        taken.consumed
+    }
+
+    /// Takes a line, or the rest of one that was too long; returns the octets that it used.
+    fn take_line(
+        &mut self,
+        octets: &[u8],
+        env: &mut dyn Environment,
+        output: &mut Output,
+    ) -> usize {
+        if self.known.skips_line {
+            let (length, is_end) = line::rest_of_line(octets);
+            self.known.skips_line = !is_end;
+            return length;
+        }
+        let is_exchange = matches!(self.state, State::Authentication(_));
+        // R4954-4-g: an AUTH command may carry an initial response.
+        let is_auth = is_exchange
+            || octets
+                .get(..5)
+                .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        let limit = if is_auth { MOST_LINE } else { MOST_COMMAND };
+        let converts = self.known.settings.bare_lf == BareLf::Convert;
+        let (content, length) = match line::next_line(octets, limit, converts) {
+            Line::Complete { content, length } => (content, length),
+            Line::Incomplete => return 0,
+            Line::BareLf { length } => {
+                // R5321-2.3.8-c: nothing of it is executed.
+                self.refuse_line(reply::bare_lf(), output);
+                return length;
+            }
+            Line::TooLong => {
+                self.known.skips_line = true;
+                let refusal = if is_auth {
+                    reply::authentication_line_too_long()
+                } else {
+                    // R5321-4.5.3.1-b
+                    reply::line_too_long()
+                };
+                self.refuse_line(refusal, output);
+                return limit;
+            }
+        };
+        if is_exchange {
+            let step = auth::response(&self.known, self.state.take(), content, env);
+            self.carry_out("AUTH", step, output);
+        } else {
+            self.execute(&Command::parse(content), env, output);
+        }
+        length
+    }
+
+    /// A line that is none; an exchange is over with it (R4954-4-g).
+    fn refuse_line(&mut self, refusal: Reply, output: &mut Output) {
+        let state = match self.state.take() {
+            State::Authentication(_) => State::Command,
+            other => other,
+        };
+        self.carry_out("line", state.say(refusal), output);
+    }
+
+    /// A command (RFC 5321 section 4.1.1).
+    fn execute(&mut self, command: &Command<'_>, env: &mut dyn Environment, output: &mut Output) {
+        let state = self.state.take();
+        let is_welcome = !matches!(state, State::Unwelcome);
+        let known = &mut self.known;
+        let step = match *command {
+            Command::Quit(argument) => control::quit(known, state, argument),
+            // R5321-3.1-b
+            _ if !is_welcome => state.say(reply::out_of_order("only QUIT works")),
+            Command::Ehlo(argument) => ehlo::ehlo(known, state, argument),
+            Command::Helo(argument) => ehlo::helo(known, state, argument),
+            Command::Noop(_) => control::noop(state),
+            Command::StartTls(argument) => starttls::starttls(known, state, argument),
+            // R5321-4.1.2-d
+            Command::Malformed => state.say(reply::syntax_error()),
+            // RFC 3207 section 4 (R3207-4-c)
+            _ if known.lacks_tls() => state.say(reply::tls_required()),
+            Command::Mail(argument) => mail::mail(known, state, argument, env),
+            Command::Rcpt(argument) => rcpt::rcpt(known, state, argument),
+            Command::Data(argument) => data::data(known, state, argument, env),
+            Command::Rset(argument) => control::rset(state, argument),
+            Command::Vrfy(argument) => control::vrfy(state, argument),
+            Command::Help(_) => control::help(state),
+            Command::Auth { mechanism, initial } => {
+                auth::auth(known, state, mechanism, initial, env)
+            }
+            Command::Bdat(_) | Command::Expn(_) | Command::NotImplemented => {
+                control::not_implemented(state)
+            }
+            Command::Unknown => control::unknown(state),
+        };
+        self.carry_out(command.verb(), step, output);
+        // CHUNKING is not offered: the octets that BDAT announced follow all the same, and must
+        // not be taken for commands. Their end is not worth trusting, so the session ends, as it
+        // does for a size that cannot be read (R3030-2-f).
+        if matches!(command, Command::Bdat(_)) && is_welcome {
+            let farewell = self.too_many("errors");
+            self.report(command.verb(), &farewell, output);
+            self.end(&farewell, output);
+        }
+    }
+
+    /// Makes actions of a step.
+    fn carry_out(&mut self, command: &str, step: Step, output: &mut Output) {
+        let is_welcome = !matches!(step.state, State::Unwelcome);
+        self.state = step.state;
+        let reply = match step.said {
+            Said::Question(question) => return output.ask(question),
+            Said::Relayed(reply) => reply,
+            Said::Reply(reply) => {
+                // A peer that is not welcome may go on until QUIT (R5321-3.1-b).
+                let reply = if is_welcome {
+                    self.counted(reply)
+                } else {
+                    reply
+                };
+                self.report(command, &reply, output);
+                reply
+            }
+        };
+        output.send(&reply);
+        match self.state {
+            State::Closed => output.close(),
+            State::Handshake => output.start_tls(),
+            // RFC 5321 section 4.2.1: 421 closes, the host's too.
+            _ if reply.code == 421 => {
+                self.state = State::Closed;
+                output.close();
+            }
+            _ => {}
+        }
+        // R5321-3.8-b: the transaction has ended.
+        if let Some(why) = self.known.ending
+            && !self.state.is_in_transaction()
+        {
+            self.end(&self.farewell(why), output);
+        }
+    }
+
+    /// A last reply and the end, unless it has come already.
+    fn end(&mut self, reply: &Reply, output: &mut Output) {
+        if !matches!(self.state, State::Closed) {
+            self.state = State::Closed;
+            output.send(reply);
+            output.close();
+        }
+    }
+
+    /// Counts the peer's mistakes; the last one is answered 421 (R5321-3.8-d).
+    fn counted(&mut self, reply: Reply) -> Reply {
+        let (counter, most, what) = match (reply.code, reply.status) {
+            // 5.7.0 in 501 is a cancelled exchange, no mistake; 530 for lack of TLS is one of
+            // order, whatever the command.
+            (500..=504 | 555, status) if status != Some((5, 7, 0)) => {
+                (&mut self.known.bad_commands, MOST_BAD_COMMANDS, "errors")
+            }
+            (530, _) if self.known.lacks_tls() => {
+                (&mut self.known.bad_commands, MOST_BAD_COMMANDS, "errors")
+            }
+            (525 | 534 | 535, _) => (
+                &mut self.known.failed_auth,
+                MOST_FAILED_AUTH,
+                "failed authentications",
+            ),
+            _ => return reply,
+        };
+        *counter = counter.saturating_add(1);
+        if *counter < most {
+            return reply;
+        }
+        self.too_many(what)
+    }
+
+    fn too_many(&self, what: &str) -> Reply {
+        reply::too_many(&self.known.settings.hostname, what)
+    }
+
+    /// R6409-5.2: every 4yz and 5yz that the session chooses, with the command and no argument of
+    /// it, so that neither secrets nor content get into a log.
+    fn report(&mut self, command: &str, reply: &Reply, output: &mut Output) {
+        if !reply::is_refusal(reply) || self.known.reports >= MOST_REPORTS {
+            return;
+        }
+        self.known.reports += 1;
+        let mut line = Vec::new();
+        reply::write(reply, &mut line);
+        let line = String::from_utf8_lossy(&line);
+        output.report(format!("{command}: {}", line.trim_ascii_end()));
+    }
+
+    /// What a dismissed peer is told (RFC 5321 section 3.8).
+    fn farewell(&self, why: Dismissal) -> Reply {
+        let hostname = &self.known.settings.hostname;
+        match why {
+            // R5321-3.8-c
+            Dismissal::Timeout => reply::timeout(hostname),
+            Dismissal::Shutdown => reply::shutting_down(hostname),
+            // R5321-3.1-c
+            Dismissal::Overload => reply::too_many(hostname, "connections"),
+            Dismissal::Fault => reply::internal_error(hostname),
+        }
+    }
+}
