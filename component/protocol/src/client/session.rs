@@ -242,6 +242,10 @@ impl Session {
 
     /// CL-reply-b: replies and commands no longer fit; nothing that follows could be believed.
     pub(super) fn broken(&mut self, what: &str, actions: &mut Vec<Action>) {
+        // CL-quit: after QUIT it does not matter.
+        if matches!(self.state, State::Quit) {
+            return self.close(actions);
+        }
         let text = format!("the server broke the protocol: {what}");
         let stage = self.stage();
         self.settle_lost(&outcome::local(451, (4, 5, 0), &text), actions);

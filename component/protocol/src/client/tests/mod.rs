@@ -1,1 +1,9 @@
-//! Dialogues of the client role.
+//! Dialogues of the client role: see [`driver`] for how they read.
+
+mod authentication;
+mod driver;
+mod ends;
+mod envelope;
+mod greeting;
+mod splits;
+mod tls;
