@@ -10,8 +10,8 @@
 //! The service and tools use it at the same time: SQLite's locks order what they write. Only the
 //! service holds `lock`, delivers, and puts the spool in order when it starts.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,6 +76,11 @@ impl Sqlite {
         let lock = match access {
             Access::Tool => None,
             Access::Service => {
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(state_dir)
+                    .map_err(|error| SpoolError::path("make the folder", state_dir, error))?;
                 create_folder(&path)?;
                 let lock = Lock::take(&path.join("lock"))?;
                 folder.create()?;

@@ -1,0 +1,161 @@
+//! What a crash, a full disk and damage leave, and what the spool makes of it.
+
+use super::*;
+
+#[tokio::test]
+async fn after_a_crash_leases_are_due_and_unfinished_content_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    append(&spool, "a-1", &["bob@example.net"], &octets).await;
+    append(&spool, "a-2", &["bob@example.net"], b"small").await;
+    assert_eq!(claim(&spool).await.len(), 2);
+    // As a crash leaves it: a file whose row was not written.
+    let orphan = message(&spool, "a-3", &["bob@example.net"], &octets).await;
+    std::mem::forget(orphan.content);
+    assert_eq!(content_files(&spool), 2);
+    drop(spool);
+
+    let spool = open(state.path());
+    assert_eq!(content_files(&spool), 1);
+    assert_eq!(entries(&spool).await[0].state, State::Waiting);
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(claimed[0].attempts, 2, "the interrupted attempt counts");
+    assert_eq!(read(&spool, "a-1").await.unwrap(), octets);
+}
+
+#[tokio::test]
+async fn a_missing_content_file_sets_its_message_aside_and_the_rest_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    for id in ["a-1", "a-2", "a-3"] {
+        append(&spool, id, &["bob@example.net"], &octets).await;
+    }
+    let file = |id: &str| {
+        let folder = super::content::Folder::new(spool.path());
+        folder.file(id).unwrap()
+    };
+    std::fs::remove_file(file("a-1")).unwrap();
+    assert!(matches!(
+        read(&spool, "a-1").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    // Same length, other octets: found when it is read.
+    std::fs::write(file("a-2"), vec![b'y'; MOST_INLINE + 1]).unwrap();
+    assert!(matches!(
+        read(&spool, "a-2").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    drop(spool);
+
+    let spool = open(state.path());
+    let claimed = claim(&spool).await;
+    let ids: Vec<_> = claimed.iter().map(|one| one.message.id.as_str()).collect();
+    assert_eq!(ids, ["a-2", "a-3"]);
+    let entry = entries(&spool).await.remove(0);
+    assert_eq!(entry.state, State::Held);
+    assert_eq!(
+        entry.recipients[0].last_reply.as_deref(),
+        Some("its content file is missing")
+    );
+
+    spool
+        .quarantine("a-2", "its content does not match")
+        .await
+        .unwrap();
+    assert_eq!(entries(&spool).await[1].state, State::Held);
+    assert_eq!(read(&spool, "a-3").await.unwrap(), octets);
+}
+
+#[tokio::test]
+async fn damaged_rows_are_set_aside_and_the_rest_goes_on() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    for number in 0..6 {
+        append(
+            &spool,
+            &format!("a-{number}"),
+            &["bob@example.net"],
+            b"content",
+        )
+        .await;
+    }
+    damage(
+        state.path(),
+        "UPDATE message SET envelope = '{' WHERE id = 'a-0';
+         UPDATE message SET peer = 'nowhere' WHERE id = 'a-1';
+         UPDATE recipient SET notify = 99 WHERE message = (SELECT serial FROM message WHERE id = 'a-2');
+         UPDATE recipient SET mailbox = CAST(x'ff' AS TEXT)
+           WHERE message = (SELECT serial FROM message WHERE id = 'a-3');
+         UPDATE message SET content = x'00' WHERE id = 'a-4';",
+    );
+    let claimed = claim(&spool).await;
+    let ids: Vec<_> = claimed.iter().map(|one| one.message.id.as_str()).collect();
+    assert_eq!(ids, ["a-4", "a-5"]);
+    let entries = entries(&spool).await;
+    assert_eq!(entries.len(), 6);
+    for entry in &entries[..4] {
+        assert_eq!(entry.state, State::Held, "{entry:?}");
+        assert!(
+            entry.recipients[0]
+                .last_reply
+                .as_deref()
+                .is_some_and(|why| why.contains("column"))
+        );
+    }
+    assert_eq!(spool.show("a-0").await.unwrap().envelope, None);
+    assert!(matches!(
+        read(&spool, "a-4").await,
+        Err(SpoolError::Corrupt { .. })
+    ));
+    assert_eq!(read(&spool, "a-5").await.unwrap(), b"content");
+    // A person can take them out.
+    assert!(spool.remove(&["a-0".to_owned()]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let mut spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"before").await;
+    // SQLite itself answers SQLITE_FULL from here on.
+    spool.limit_pages(40).await;
+    let large = vec![b'x'; 200_000];
+    let new = message(&spool, "a-2", &["bob@example.net"], &large).await;
+    assert!(matches!(
+        spool.append(new).await,
+        Err(SpoolError::Full { .. })
+    ));
+    // One that does not fit does not keep out one that does, in the same transaction.
+    let (large, small) = (
+        message(&spool, "a-3", &["bob@example.net"], &large).await,
+        message(&spool, "a-4", &["bob@example.net"], b"small").await,
+    );
+    let (large, small) = tokio::join!(spool.append(large), spool.append(small));
+    assert!(matches!(large, Err(SpoolError::Full { .. })));
+    small.unwrap();
+    let ids: Vec<_> = entries(&spool)
+        .await
+        .into_iter()
+        .map(|entry| entry.id)
+        .collect();
+    assert_eq!(ids, ["a-1", "a-4"]);
+    claim(&spool).await;
+    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    assert_eq!(read(&spool, "a-4").await.unwrap(), b"small");
+
+    // The reserve: queued mail is settled even when no new mail is taken.
+    spool.reserve(u64::MAX);
+    assert!(matches!(spool.room(1), Err(SpoolError::Full { .. })));
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    let new = message(&spool, "a-5", &["bob@example.net"], &octets).await;
+    assert!(matches!(
+        spool.append(new).await,
+        Err(SpoolError::Full { .. })
+    ));
+    assert_eq!(content_files(&spool), 0);
+    spool.settle("a-4", 0, Outcome::Delivered).await.unwrap();
+    assert!(entries(&spool).await.is_empty());
+}
