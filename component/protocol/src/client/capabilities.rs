@@ -54,7 +54,7 @@ impl Capabilities {
             return;
         }
         let keyword = keyword.to_ascii_uppercase();
-        let parameters = glued
+        let mut parameters = glued
             .into_iter()
             .chain(words)
             .filter(|word| !word.is_empty());
@@ -67,7 +67,7 @@ impl Capabilities {
             // R1870-4: 0 and no number are no limit that could be checked.
             "SIZE" => {
                 self.max_size = parameters
-                    .last()
+                    .next_back()
                     .and_then(|limit| limit.parse().ok())
                     .filter(|&limit| limit > 0);
             }

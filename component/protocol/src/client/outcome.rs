@@ -107,9 +107,25 @@ pub fn failure(stage: Stage, reply: Reply, text: impl Into<String>) -> Failure {
     }
 }
 
-/// For the log: a command that was refused, and the session goes on.
+/// Characters of a server's text in a report at most.
+const MOST_REPORTED: usize = 200;
+
+/// For the log: a command that was refused, and the session goes on. The text is the server's, so
+/// it is cut, and controls cannot forge a line of the log.
 pub fn report(command: &str, reply: &Reply) -> Action {
-    let text = reply.lines.join(" ");
+    let text: String = reply
+        .lines
+        .join(" ")
+        .chars()
+        .take(MOST_REPORTED)
+        .map(|character| {
+            if character.is_control() {
+                '?'
+            } else {
+                character
+            }
+        })
+        .collect();
     Action::Report(format!("{command} refused: {} {text}", reply.code))
 }
 
@@ -137,6 +153,17 @@ mod tests {
         assert!(of_reply(local(250, (2, 6, 0), "x"), true).notifies);
         assert!(!of_reply(local(250, (2, 6, 0), "x"), false).notifies);
         assert!(!of_reply(local(550, (5, 1, 1), "x"), true).notifies);
+    }
+
+    #[test]
+    fn cl_secrets_a_report_is_one_short_line() {
+        let mut reply = local(504, (5, 5, 4), "no\u{1b}[2J\r such\u{85}");
+        assert_eq!(
+            report("AUTH NTLM", &reply),
+            Action::Report("AUTH NTLM refused: 504 no?[2J? such?".into())
+        );
+        reply.lines = vec!["x".repeat(4_000); 100];
+        assert!(matches!(report("A", &reply), Action::Report(text) if text.len() < 300));
     }
 
     #[test]

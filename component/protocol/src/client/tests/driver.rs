@@ -112,6 +112,40 @@ pub fn envelope(reverse_path: &str, forward_paths: &str) -> Envelope {
     }
 }
 
+/// Up to `ready`, with these EHLO keywords (one a line, `S: ` before each).
+pub fn ready(settings: &str, keywords: &[&str], then: &str) -> String {
+    let verb = if settings.contains("lmtp") {
+        "LHLO"
+    } else {
+        "EHLO"
+    };
+    let keywords: String = keywords
+        .iter()
+        .map(|word| format!("S: 250-{word}\n"))
+        .collect();
+    format!(
+        "
+        H: start {settings}
+        H: open
+        S: 220 here
+        C: {verb} client.example.org
+        S: 250-here
+        {keywords}S: 250 HELP
+        E: ready
+        {then}
+    "
+    )
+}
+
+/// A session that was greeted so and is ready, if these octets make it so.
+pub fn session_with(octets: &[u8]) -> (Session, Fixed) {
+    let mut env = Fixed::default();
+    let mut session = Session::start(settings()).unwrap();
+    session.open(&mut env).unwrap();
+    session.receive(octets, &mut env).unwrap();
+    (session, env)
+}
+
 struct Driver {
     split: Split,
     settings: Settings,

@@ -7,3 +7,5 @@ mod envelope;
 mod greeting;
 mod splits;
 mod tls;
+mod untried;
+mod with_server;
