@@ -1,0 +1,205 @@
+//! Carrying out one call's actions, in order (`wit/submission.wit`: the loop).
+
+use super::dialogue::{Dialogue, Wants};
+use super::shows_secret;
+use super::wire::Wire;
+use crate::sandbox::SandboxError;
+use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress};
+use crate::sandbox::v0_1::types::{Mechanism, Phase};
+use crate::timeout;
+use tokio::time::Instant;
+
+/// Octets for the wire, gathered from one call's actions.
+#[derive(Default)]
+struct Sending {
+    octets: Vec<u8>,
+    content: bool,
+}
+
+impl Dialogue {
+    /// Carries out the actions; `supplied` is the run that content spans name.
+    pub(super) async fn carry_out(
+        &mut self,
+        progress: Progress,
+        supplied: &[u8],
+    ) -> Result<(), SandboxError> {
+        let sending = self.follow(progress, supplied)?;
+        if self.wants == Wants::Message && !self.insist().await? {
+            return Ok(());
+        }
+        self.give(&sending).await?;
+        if self.wants == Wants::Nothing {
+            self.wire.close().await;
+        }
+        Ok(())
+    }
+
+    /// The same where the connection may be gone, and nothing depends on it.
+    pub(super) async fn carry_out_last(&mut self, progress: Progress) -> Result<(), SandboxError> {
+        let sending = self.follow(progress, &[])?;
+        if !sending.octets.is_empty() {
+            let _ = self.wire.give(&sending.octets, timeout::QUIT).await;
+        }
+        if self.wants == Wants::Nothing {
+            self.wire.close().await;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, progress: Progress, supplied: &[u8]) -> Result<Sending, SandboxError> {
+        let mut sending = Sending::default();
+        let mut wants = None;
+        self.buffer.drain(..progress.consumed as usize);
+        if !progress.actions.is_empty() {
+            self.stirred = Instant::now();
+        }
+        for action in progress.actions {
+            if wants == Some(Wants::Nothing) {
+                return Err(SandboxError::violation("an action after close"));
+            }
+            let next = self.one(action, supplied, &mut sending)?;
+            if let Some(next) = next
+                && let Some(before) = wants.replace(next)
+                && wants != Some(Wants::Nothing)
+            {
+                let text = format!("it wants {before:?} and {wants:?} at a time");
+                return Err(SandboxError::Violation(text));
+            }
+        }
+        self.wants = match wants {
+            Some(wants) => wants,
+            None if matches!(progress.waiting_for, Phase::Answer | Phase::Closed) => {
+                return Err(SandboxError::violation(
+                    "it waits, and does not say for what",
+                ));
+            }
+            None => Wants::Octets(progress.waiting_for),
+        };
+        Ok(sending)
+    }
+
+    fn one(
+        &mut self,
+        action: Action,
+        supplied: &[u8],
+        sending: &mut Sending,
+    ) -> Result<Option<Wants>, SandboxError> {
+        match action {
+            Action::Send(octets) => {
+                self.scribe.sent(&octets);
+                sending.octets.extend_from_slice(&octets);
+            }
+            Action::Confide((octets, shown)) => {
+                self.scribe.confided(&octets, &shown);
+                sending.octets.extend_from_slice(&octets);
+            }
+            Action::StartTls if self.tls.is_none() => return Ok(Some(Wants::Handshake)),
+            Action::StartTls => return Err(SandboxError::violation("STARTTLS under TLS")),
+            Action::Authenticate(mechanism) => return Ok(Some(Wants::Credentials(mechanism))),
+            // The mechanisms that need it are refused when the session starts.
+            Action::Derive(_) => {
+                return Err(SandboxError::violation("PBKDF2 without a SCRAM mechanism"));
+            }
+            Action::Ready(offer) => {
+                self.offer = Some(offer);
+                return Ok(Some(Wants::Message));
+            }
+            Action::Hungry if self.supplied => {
+                return Err(SandboxError::violation("hungry after the message's end"));
+            }
+            Action::Hungry => return Ok(Some(Wants::Run)),
+            Action::Content(span) => {
+                let from = span.offset as usize;
+                let run = supplied
+                    .get(from..from + span.length as usize)
+                    .ok_or_else(|| SandboxError::violation("content that was not supplied"))?;
+                self.scribe.content(run.len());
+                sending.octets.extend_from_slice(run);
+                sending.content = true;
+            }
+            Action::Insert(octets) => {
+                self.scribe.content(octets.len());
+                sending.octets.extend_from_slice(&octets);
+                sending.content = true;
+            }
+            Action::Pass(_) => {
+                return Err(SandboxError::violation(
+                    "content unseen, though nothing is binary",
+                ));
+            }
+            Action::Settled((index, mut outcome)) => {
+                if let Some(reply) = &mut outcome.reply {
+                    self.scribe.mask(reply);
+                }
+                match self.outcomes.get_mut(index as usize) {
+                    Some(settled) => *settled = Some(outcome),
+                    None => return Err(SandboxError::violation("a recipient that is none")),
+                }
+            }
+            // The outcomes say the same.
+            Action::Done => {}
+            Action::Failed(failure) => self.failed(failure),
+            Action::Report(text) => {
+                let text = self.scribe.masked(&text);
+                tracing::info!(server = self.target.host, "{text}");
+                self.scribe.note(&text);
+            }
+            Action::Close => return Ok(Some(Wants::Nothing)),
+        }
+        Ok(None)
+    }
+
+    /// The first failure is the cause of the others.
+    fn failed(&mut self, mut failure: Failure) {
+        failure.text = self.scribe.masked(&failure.text);
+        if let Some(reply) = &mut failure.reply {
+            self.scribe.mask(reply);
+        }
+        if let Some(detail) = self.detail.take() {
+            failure.text = format!("{}: {detail}", failure.text);
+        }
+        self.scribe.note(&failure.text);
+        self.failure.get_or_insert(Box::new(failure));
+    }
+
+    /// One write for one call.
+    async fn give(&mut self, sending: &Sending) -> Result<(), SandboxError> {
+        if sending.octets.is_empty() {
+            return Ok(());
+        }
+        let within = if sending.content {
+            timeout::CONTENT_WRITE
+        } else {
+            timeout::client_wait(Phase::Command)
+        };
+        let Err(error) = self.wire.give(&sending.octets, within).await else {
+            return Ok(());
+        };
+        // The server's last words may have arrived: they say more than the broken pipe.
+        if self.wants != Wants::Nothing && !self.last_words().await? {
+            self.detail = Some(error.to_string());
+            let how = match error.kind() {
+                std::io::ErrorKind::TimedOut => Loss::Timeout,
+                _ => Loss::Closed,
+            };
+            self.lose(how).await?;
+        }
+        self.wire = Wire::Gone;
+        Ok(())
+    }
+
+    /// The host's own judgement (the design's "authority"): these credentials under this TLS.
+    pub(super) fn may_confide(&self, mechanism: Mechanism) -> Result<(), SandboxError> {
+        if !self.login.mechanisms.contains(&mechanism) {
+            return Err(SandboxError::violation("a mechanism that was not allowed"));
+        }
+        let verified = self.tls.as_ref().is_some_and(|facts| facts.verified);
+        // CL-mech-clear, CL-mech-verified
+        if shows_secret(mechanism) && !verified && !self.login.clear_text {
+            return Err(SandboxError::violation(
+                "a clear-text mechanism without verified TLS",
+            ));
+        }
+        Ok(())
+    }
+}

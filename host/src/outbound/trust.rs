@@ -1,0 +1,268 @@
+//! Whose certificates are good (RFC 8314 section 5.4, RFC 7817).
+
+use crate::tls::{self, TlsError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+/// Why nobody's certificates can be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The system's certificate authorities.
+    #[error("cannot load the system's certificate authorities")]
+    Platform(#[source] Error),
+    /// A file of certificates.
+    #[error(transparent)]
+    File(#[from] TlsError),
+}
+
+/// Whose certificates are good. Made once, used for any number of connections.
+#[derive(Debug)]
+pub struct Trust {
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
+}
+
+impl Trust {
+    /// The authorities that the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError::Platform`] where the system has none.
+    pub fn platform() -> Result<Self, TrustError> {
+        let verifier =
+            rustls_platform_verifier::Verifier::new(provider()).map_err(TrustError::Platform)?;
+        Ok(Self {
+            verifier: Some(Arc::new(verifier)),
+        })
+    }
+
+    /// The authorities in this PEM file and nobody else. A server's own certificate in it is good
+    /// too, whoever signed it: that is how self-signed ones are pinned.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError::File`], naming the file.
+    pub fn file(path: &Path) -> Result<Self, TrustError> {
+        let certificates = tls::read_chain(path)?;
+        let mut roots = RootCertStore::empty();
+        // One that is no authority's may still be pinned.
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .ok();
+        Ok(Self {
+            verifier: Some(Arc::new(Pinned {
+                certificates,
+                authorities,
+                provider: provider(),
+            })),
+        })
+    }
+
+    /// Anybody: the handshake hides the dialogue from who only listens, and says nothing about
+    /// who is at the other end. Never counts as verified.
+    pub fn anybody() -> Self {
+        Self { verifier: None }
+    }
+
+    /// Whether it asks for a good certificate at all.
+    pub fn verifies(&self) -> bool {
+        self.verifier.is_some()
+    }
+
+    /// A judge for one handshake. `strict`: a bad certificate ends it.
+    pub(super) fn judge(&self, strict: bool) -> Arc<Judge> {
+        Arc::new(Judge {
+            verifier: self.verifier.clone(),
+            strict,
+            provider: provider(),
+            objection: Mutex::new(None),
+        })
+    }
+}
+
+/// The cryptography of all connections.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Listens to one handshake's verification, and remembers the objection.
+#[derive(Debug)]
+pub(super) struct Judge {
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
+    strict: bool,
+    provider: Arc<CryptoProvider>,
+    objection: Mutex<Option<String>>,
+}
+
+impl Judge {
+    /// After the handshake: the certificate is good.
+    pub(super) fn verified(&self) -> bool {
+        self.verifier.is_some() && self.objection().is_none()
+    }
+
+    /// What was wrong with the certificate.
+    pub(super) fn objection(&self) -> Option<String> {
+        self.objection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn rule<T>(&self, result: Result<T, Error>, assertion: T) -> Result<T, Error> {
+        match result {
+            Err(error) => {
+                self.objection
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error.to_string());
+                // R3207-6-b: an unverified certificate is allowed. A signature that cannot be
+                // checked (certificates of old devices) proves no less than no certificate.
+                if self.strict {
+                    Err(error)
+                } else {
+                    Ok(assertion)
+                }
+            }
+            good => good,
+        }
+    }
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(verifier) = &self.verifier else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let result =
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        self.rule(result, ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Some(verifier) = &self.verifier else {
+            return Ok(HandshakeSignatureValid::assertion());
+        };
+        let result = verifier.verify_tls12_signature(message, certificate, signature);
+        self.rule(result, HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Some(verifier) = &self.verifier else {
+            return Ok(HandshakeSignatureValid::assertion());
+        };
+        let result = verifier.verify_tls13_signature(message, certificate, signature);
+        self.rule(result, HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// The certificates of a file: authorities, and servers' own.
+#[derive(Debug)]
+struct Pinned {
+    certificates: Vec<CertificateDer<'static>>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.certificates.iter().any(|pinned| pinned == end_entity) {
+            check_dates(end_entity, now)?;
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        let Some(authorities) = &self.authorities else {
+            return Err(CertificateError::UnknownIssuer.into());
+        };
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// RFC 5280 section 4.1.2.5.
+fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+        .map_err(|_| Error::from(CertificateError::BadEncoding))?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now < parsed.validity().not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > parsed.validity().not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(())
+}
