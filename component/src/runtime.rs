@@ -7,6 +7,10 @@ use pillarbox_protocol::environment::{Environment, Moment};
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
+// memcmp and its like, which the compiler calls: std would link this. Nothing else of it is used.
+#[link(name = "c")]
+unsafe extern "C" {}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // A panic is a bug; a trap tells the host so and ends this session alone.

@@ -1,2 +1,35 @@
 //! Pillarbox: a mail submission service with one WebAssembly sandbox per connection.
+//!
+//! ```text
+//!   command/     arguments to exit status; a file per verb of `pillarbox`
+//!   config/      the file format, each default with its reason
+//!   listener     accept, limits
+//!   connection/  THE loop: read, `receive`, carry out, write once
+//!   outbound/    the same for the client role
+//!   tls, timeout
+//!   sandbox/     engine, builds, instances, limits, the contract's bindings
+//!   users/       who is who
+//!   spool/       what was accepted, durably
+//!   relay/       what happens next with it
+//!   deliver/     where it goes
+//!   control      the socket that the command line uses
+//! ```
+//!
+//! The host knows no SMTP grammar: what a session says and understands is the component's.
+
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod control;
+pub mod deliver;
+pub mod embedded;
+pub mod listener;
+pub mod log;
+//pub mod outbound;
+pub mod relay;
 pub mod sandbox;
+pub mod service;
+pub mod spool;
+pub mod timeout;
+pub mod tls;
+pub mod users;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `pillarbox` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pillarbox::command::main()
+}

@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use wasmtime::Store;
 use wasmtime::component::{Component, types::ComponentItem};
 
@@ -54,6 +55,12 @@ pub struct Build {
     /// The engine it was compiled for.
     pub engine: Arc<Engine>,
     pub(crate) pre: SubmissionPre<State>,
+    /// Sessions that run on it now.
+    pub sessions: AtomicU64,
+    /// Sessions that have begun on it.
+    pub served: AtomicU64,
+    /// Sessions that it ended by a trap or by breaking the contract.
+    pub faults: AtomicU64,
 }
 
 impl Build {
@@ -81,6 +88,9 @@ impl Build {
             digest,
             engine: Arc::clone(engine),
             pre,
+            sessions: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
         }))
     }
 

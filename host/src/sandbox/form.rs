@@ -77,10 +77,14 @@ impl Form {
                 given - consumed
             ));
         }
-        if let Some(envelope) = &progress.envelope {
+        // An envelope beside an open message belongs to the content after its `abandon`.
+        let mut envelope = progress.envelope.as_ref();
+        if self.content.is_none()
+            && let Some(envelope) = envelope.take()
+        {
             self.envelope(envelope)?;
         }
-        self.actions(consumed, progress)?;
+        self.actions(consumed, progress, envelope)?;
         match &progress.question {
             Some(_) if ends => return Err("a question after the end".into()),
             Some(question) => self.question(question, progress.waiting_for)?,
@@ -98,9 +102,6 @@ impl Form {
     }
 
     fn envelope(&mut self, envelope: &Envelope) -> Result<(), String> {
-        if self.content.is_some() {
-            return Err("an envelope inside another message".into());
-        }
         let number = envelope
             .id
             .strip_prefix(self.serial.as_str())
@@ -128,7 +129,12 @@ impl Form {
         Ok(())
     }
 
-    fn actions(&mut self, consumed: usize, progress: &Progress) -> Result<(), String> {
+    fn actions(
+        &mut self,
+        consumed: usize,
+        progress: &Progress,
+        mut envelope: Option<&Envelope>,
+    ) -> Result<(), String> {
         let mut sent = 0;
         let mut inserted = 0;
         let mut content = 0u64;
@@ -159,6 +165,9 @@ impl Form {
                     }
                     self.settled();
                     content = 0;
+                    if let Some(envelope) = envelope.take() {
+                        self.envelope(envelope)?;
+                    }
                 }
                 Action::Report(_) => {
                     self.reports += 1;
@@ -175,6 +184,9 @@ impl Form {
             if content > 0 && self.content.is_none() {
                 return Err("content without an envelope".into());
             }
+        }
+        if envelope.is_some() {
+            return Err("an envelope inside another message".into());
         }
         if sent > MOST_SENT || inserted > MOST_INSERTED {
             return Err("too many octets in one call".into());
@@ -395,6 +407,22 @@ mod tests {
         assert!(used.check(0, &with("s1-2")).is_ok());
         used.settled();
         assert!(used.check(0, &with("s1-2")).is_err());
+    }
+
+    #[test]
+    fn an_envelope_beside_an_open_message_needs_its_abandon() {
+        let mut used = form();
+        let begin = |id: &str, actions| Progress {
+            envelope: Some(envelope(id)),
+            ..progress(0, actions)
+        };
+        let insert = || Action::Insert(vec![0; 5]);
+        assert!(used.check(0, &begin("s1-1", vec![insert()])).is_ok());
+        let next = begin("s1-2", vec![Action::Abandon, insert()]);
+        assert!(used.check(0, &next).is_ok());
+        assert!(used.in_content());
+        let third = begin("s1-3", vec![insert()]);
+        assert!(used.check(0, &third).is_err());
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! `pillarbox component inspect FILE`.
+
+use super::failed;
+use crate::embedded;
+use crate::sandbox::verifier::Verifier;
+use crate::sandbox::{Build, Engine, SandboxLimits};
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `component`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Imports, exports, contract version, size, digest, and whether this host can run it.
+    Inspect {
+        /// The component; without it, the one embedded in this program.
+        file: Option<PathBuf>,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.verb {
+        Verb::Inspect { file, json } => inspect(file.as_deref(), *json),
+    }
+}
+
+/// An engine for one look or one answer.
+pub(crate) fn small_engine() -> Result<Arc<Engine>, String> {
+    Engine::new(SandboxLimits {
+        sandboxes: 4,
+        ..SandboxLimits::default()
+    })
+    .map_err(|error| error.to_string())
+}
+
+fn inspect(file: Option<&Path>, json: bool) -> ExitCode {
+    let octets = match file {
+        None => embedded::COMPONENT.to_vec(),
+        Some(path) => match std::fs::read(path) {
+            Ok(octets) => octets,
+            Err(error) => return failed(format!("cannot read {}: {error}", path.display())),
+        },
+    };
+    let engine = match small_engine() {
+        Ok(engine) => engine,
+        Err(error) => return failed(error),
+    };
+    let inspection = Build::inspect(&engine, &octets);
+    if json {
+        match serde_json::to_string(&inspection) {
+            Ok(text) => println!("{text}"),
+            Err(error) => return failed(error),
+        }
+    } else {
+        println!("digest   sha256:{}", inspection.digest);
+        println!("size     {} octets", inspection.size);
+        println!(
+            "version  {}",
+            inspection.version.as_deref().unwrap_or("(none)")
+        );
+        for (label, names) in [("imports", &inspection.imports), ("exports", &inspection.exports)] {
+            for (index, name) in names.iter().enumerate() {
+                println!("{:8} {name}", if index == 0 { label } else { "" });
+            }
+        }
+        match &inspection.reason {
+            None => println!("accepted yes"),
+            Some(reason) => println!("accepted no: {reason}"),
+        }
+    }
+    if inspection.accepted {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}
+
+/// For `check`: what is wrong with the configured component, if anything.
+pub fn finding(file: Option<&Path>) -> Option<String> {
+    small_engine()
+        .and_then(|engine| {
+            embedded::load(&engine, file, None).map_err(|error| error.to_string())
+        })
+        .err()
+}
+
+/// For `user`: the NT hash of a password, from the embedded component's verifier.
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn derive_nt(password: &str) -> Result<[u8; 16], String> {
+    let engine = small_engine()?;
+    let build = embedded::load(&engine, None, None).map_err(|error| error.to_string())?;
+    Verifier::new(build)
+        .derive_nt(password)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,198 @@
+//! Authority: what a session may do, whoever built its component.
+//!
+//! Pure. Who the peer is, the host knows from the grant it gave itself; sender rights and
+//! recipients are decided here when the session asks, and once more when the envelope arrives, so
+//! that a session that does not ask gains nothing.
+
+use crate::deliver::{self, Route};
+use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply};
+
+/// What is true of one connection.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// Mechanisms of the listener.
+    pub mechanisms: Vec<Mechanism>,
+    /// PLAIN and LOGIN without TLS.
+    pub clear_text: bool,
+    /// No MAIL without an identity.
+    pub required: bool,
+    /// Whether the peer may submit at all.
+    pub welcome: bool,
+    /// The peer may relay without an identity (R6409-3.3).
+    pub trusted: bool,
+}
+
+/// Who may send as whom.
+pub trait Senders {
+    /// Whether this identity may use this reverse-path; never asked about the null reverse-path.
+    fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool;
+}
+
+impl Authority {
+    /// May this mechanism be used now? (R4954-4-l)
+    pub fn may_authenticate(&self, mechanism: Mechanism, tls: bool, identity: Option<&str>) -> bool {
+        let clear_text = matches!(mechanism, Mechanism::Plain | Mechanism::Login);
+        self.welcome
+            && identity.is_none()
+            && self.mechanisms.contains(&mechanism)
+            && (tls || !clear_text || self.clear_text)
+    }
+
+    /// May mail be taken now? (R6409-3.3, R6409-4.3)
+    pub fn may_submit(&self, identity: Option<&str>) -> bool {
+        self.welcome && (identity.is_some() || !self.required)
+    }
+
+    /// Checks an envelope once more.
+    ///
+    /// # Errors
+    ///
+    /// The rule that it breaks: the component did not do what its settings say.
+    pub fn envelope(
+        &self,
+        identity: Option<&str>,
+        senders: &dyn Senders,
+        routes: &[Route],
+        envelope: &Envelope,
+    ) -> Result<(), String> {
+        if !self.may_submit(identity) {
+            return Err("an envelope without a grant".into());
+        }
+        if sender(identity, senders, &envelope.reverse_path).is_err() {
+            return Err("a reverse-path that this identity may not use".into());
+        }
+        if envelope
+            .forward_paths
+            .iter()
+            .any(|forward_path| {
+                self.recipient(identity, routes, &forward_path.mailbox)
+                    .is_err()
+            })
+        {
+            return Err("a recipient that was refused".into());
+        }
+        Ok(())
+    }
+
+    /// R5321-4.1.1.3-e: does a route lead to this mailbox, and may this peer use it? Without an
+    /// identity and outside the listed networks only what is delivered here is reached
+    /// (R6409-3.3). The route's index.
+    ///
+    /// # Errors
+    ///
+    /// What to tell the peer.
+    pub fn recipient(
+        &self,
+        identity: Option<&str>,
+        routes: &[Route],
+        mailbox: &str,
+    ) -> Result<usize, Reply> {
+        let may_relay = identity.is_some() || self.trusted;
+        deliver::route(routes, mailbox)
+            .filter(|route| may_relay || routes[*route].delivery.is_local())
+            .ok_or_else(not_permitted)
+    }
+}
+
+/// R6409-6.1: may the identity use this reverse-path? The null one is always allowed (R6409-3.2-a),
+/// and without an identity there is nothing to compare with (OX-S-4.3-b).
+///
+/// # Errors
+///
+/// What to tell the peer.
+pub fn sender(
+    identity: Option<&str>,
+    senders: &dyn Senders,
+    reverse_path: &str,
+) -> Result<(), Reply> {
+    match identity {
+        Some(identity)
+            if !reverse_path.is_empty() && !senders.may_send_as(identity, reverse_path) =>
+        {
+            Err(not_permitted())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_permitted() -> Reply {
+    reply(550, (5, 7, 1), "not permitted")
+}
+
+/// A reply of one line.
+pub fn reply(code: u16, status: (u8, u16, u16), text: &str) -> Reply {
+    Reply {
+        code,
+        status: Some(status),
+        lines: vec![text.into()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Own;
+    impl Senders for Own {
+        fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool {
+            identity == reverse_path
+        }
+    }
+
+    fn authority() -> Authority {
+        Authority {
+            mechanisms: vec![Mechanism::Ntlm, Mechanism::Login],
+            clear_text: false,
+            required: true,
+            welcome: true,
+            trusted: false,
+        }
+    }
+
+    #[test]
+    fn r4954_4_l_clear_text_needs_tls_unless_allowed() {
+        let authority = authority();
+        assert!(!authority.may_authenticate(Mechanism::Login, false, None));
+        assert!(authority.may_authenticate(Mechanism::Login, true, None));
+        assert!(authority.may_authenticate(Mechanism::Ntlm, false, None));
+        assert!(!authority.may_authenticate(Mechanism::Plain, true, None));
+        assert!(!authority.may_authenticate(Mechanism::Ntlm, true, Some("a")));
+    }
+
+    #[test]
+    fn r6409_3_3_no_identity_no_submission_where_it_is_required() {
+        let mut authority = authority();
+        assert!(!authority.may_submit(None));
+        assert!(authority.may_submit(Some("a")));
+        authority.required = false;
+        assert!(authority.may_submit(None));
+        authority.welcome = false;
+        assert!(!authority.may_submit(Some("a")));
+    }
+
+    #[test]
+    fn r6409_3_3_strangers_reach_only_what_is_delivered_here() {
+        let routes = |delivery: &str| {
+            [Route {
+                domains: vec!["example.org".parse().unwrap()],
+                delivery: delivery.parse().unwrap(),
+            }]
+        };
+        let mut authority = authority();
+        let here = routes("hold");
+        let away = routes("discard");
+        assert!(authority.recipient(None, &here, "a@EXAMPLE.org").is_ok());
+        assert!(authority.recipient(None, &away, "a@example.org").is_err());
+        assert!(authority.recipient(Some("b"), &away, "a@example.org").is_ok());
+        assert!(authority.recipient(Some("b"), &away, "a@example.com").is_err());
+        authority.trusted = true;
+        assert!(authority.recipient(None, &away, "a@example.org").is_ok());
+    }
+
+    #[test]
+    fn r6409_3_2_a_the_null_reverse_path_is_always_allowed() {
+        assert!(sender(Some("a@b.example"), &Own, "").is_ok());
+        assert!(sender(Some("a@b.example"), &Own, "c@b.example").is_err());
+        assert!(sender(None, &Own, "c@b.example").is_ok());
+    }
+}

@@ -1,0 +1,495 @@
+//! One connection: read, `receive`, carry out, write once. The loop that `wit/submission.wit`
+//! describes on its first page.
+//!
+//! ```text
+//!   transport   socket and TLS
+//!   buffer      octets that were not consumed yet
+//!   authority   what a session may do, whoever built it
+//!   answer      the questions that a session asks
+//!   message     the message on its way into the spool
+//! ```
+//!
+//! A waiting connection holds neither a buffer nor, after half a second, a sandbox.
+
+mod answer;
+pub mod authority;
+mod buffer;
+mod message;
+mod transport;
+
+pub use buffer::Buffers;
+pub use transport::Transport;
+
+use crate::sandbox::server::ServerSession;
+use crate::sandbox::v0_1::server::{Action, Admission, Peer, Progress, Settings, TlsPolicy};
+use crate::sandbox::v0_1::types::{Dismissal, Phase, TlsFacts};
+use crate::sandbox::{Build, SandboxError};
+use crate::service::{ListenerState, Service};
+use crate::{timeout, tls};
+use authority::Authority;
+use buffer::Buffer;
+use message::Message;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout as within;
+
+/// Why a connection ended other than by QUIT.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The component's fault: counted against its build.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The peer or the network.
+    #[error("connection lost: {0}")]
+    Lost(#[from] std::io::Error),
+    /// The handshake.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(std::io::Error),
+}
+
+/// What the loop does after a progress record has been carried out.
+enum Next {
+    /// Octets are left over from before an answer.
+    Again,
+    /// The handshake is done.
+    Secured(TlsFacts),
+    /// More octets are needed.
+    Wait(Phase),
+    /// The session is over.
+    Closed,
+}
+
+/// What ended a wait.
+enum Arrival {
+    Octets,
+    End,
+    Silence,
+    Shutdown,
+}
+
+/// One connection and all that belongs to it.
+pub struct Connection {
+    service: Arc<Service>,
+    listener: Arc<ListenerState>,
+    peer: SocketAddr,
+    serial: String,
+    transport: Transport,
+    session: ServerSession,
+    authority: Authority,
+    /// TLS facts, once a handshake is done.
+    facts: Option<TlsFacts>,
+    /// Who the peer is: the grant that the host gave.
+    identity: Option<String>,
+    buffer: Buffer,
+    /// Octets for the peer, written once.
+    out: Vec<u8>,
+    message: Option<Message>,
+    /// The service ends, and the session knows.
+    dismissed: bool,
+}
+
+/// Counts a session on its build while it runs.
+struct Running(Arc<Build>);
+
+impl Running {
+    fn new(build: &Arc<Build>) -> Self {
+        build.served.fetch_add(1, Ordering::Relaxed);
+        build.sessions.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(build))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves one accepted connection to its end, and logs how it ended.
+pub async fn serve(
+    service: Arc<Service>,
+    listener: Arc<ListenerState>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
+    let serial = service.serial();
+    let build = service.build();
+    let _running = Running::new(&build);
+    match run(&service, listener, socket, peer, &serial, &build).await {
+        Ok(()) => tracing::debug!(session = serial, %peer, "closed"),
+        Err(ConnectionError::Sandbox(error)) => {
+            build.faults.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(session = serial, %peer, build = build.digest, %error, "session ended by its component");
+        }
+        Err(error) => tracing::info!(session = serial, %peer, %error, "connection ended"),
+    }
+}
+
+async fn run(
+    service: &Arc<Service>,
+    listener: Arc<ListenerState>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    serial: &str,
+    build: &Arc<Build>,
+) -> Result<(), ConnectionError> {
+    // Replies are written whole; waiting for more would only delay them.
+    socket.set_nodelay(true)?;
+    let mut transport = Transport::Clear(socket);
+    let mut facts = None;
+    if listener.implicit {
+        // RFC 8314 section 3.3: the handshake first.
+        facts = Some(handshake(&mut transport, service).await?);
+    }
+    let (settings, authority) = settings(service, &listener, peer.ip(), serial);
+    let address = peer.ip().to_canonical().to_string();
+    let session = ServerSession::start(
+        build,
+        settings,
+        Peer {
+            address,
+            port: peer.port(),
+        },
+    )
+    .await;
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => {
+            last_words(&mut transport, service).await;
+            return Err(error.into());
+        }
+    };
+    let mut connection = Connection {
+        service: Arc::clone(service),
+        listener,
+        peer,
+        serial: serial.to_owned(),
+        transport,
+        session,
+        authority,
+        facts,
+        identity: None,
+        buffer: Buffer::new(),
+        out: Vec::new(),
+        message: None,
+        dismissed: false,
+    };
+    let ended = connection.follow().await;
+    if matches!(ended, Err(ConnectionError::Sandbox(_))) {
+        // Replies of commands that were carried out still count.
+        let _ = connection.flush().await;
+        last_words(&mut connection.transport, service).await;
+    }
+    connection.buffer.release(&service.buffers);
+    ended
+}
+
+/// 421 4.3.0: a session ended by its component; the host's own words, so that they need none.
+async fn last_words(transport: &mut Transport, service: &Service) {
+    let words = format!("421 4.3.0 {} internal error\r\n", service.runtime().hostname);
+    let _ = transport
+        .give(words.as_bytes(), Duration::from_secs(5))
+        .await;
+    transport.close().await;
+}
+
+impl Connection {
+    /// The loop.
+    async fn follow(&mut self) -> Result<(), ConnectionError> {
+        let mut progress = match self.facts.clone() {
+            Some(facts) => {
+                let secured = self.session.secured(&facts)?;
+                // With implicit TLS nothing is said before `open`.
+                if !secured.actions.is_empty() {
+                    return Err(SandboxError::violation("speaks before its greeting").into());
+                }
+                self.session.open()?
+            }
+            None => self.session.open()?,
+        };
+        loop {
+            let next = self.carry_out(progress).await?;
+            progress = match next {
+                Next::Again => self.session.receive(self.buffer.octets())?,
+                Next::Secured(facts) => {
+                    let progress = self.session.secured(&facts)?;
+                    self.facts = Some(facts);
+                    progress
+                }
+                Next::Closed => {
+                    self.flush().await?;
+                    self.transport.close().await;
+                    return Ok(());
+                }
+                Next::Wait(phase) => {
+                    self.flush().await?;
+                    match self.wait(phase).await? {
+                        Arrival::Octets => {
+                            self.revive().await?;
+                            self.session.receive(self.buffer.octets())?
+                        }
+                        Arrival::End => {
+                            // R5321-3.8-e: a transaction without its 250 is nobody's.
+                            self.message = None;
+                            self.transport.close().await;
+                            return Ok(());
+                        }
+                        Arrival::Silence => {
+                            self.revive().await?;
+                            self.session.dismiss(Dismissal::Timeout)?
+                        }
+                        Arrival::Shutdown => {
+                            self.dismissed = true;
+                            self.revive().await?;
+                            self.session.dismiss(Dismissal::Shutdown)?
+                        }
+                    }
+                }
+            };
+        }
+    }
+
+    /// Carries out a progress record, and those that its questions lead to.
+    async fn carry_out(&mut self, mut progress: Progress) -> Result<Next, ConnectionError> {
+        loop {
+            // An envelope beside an open message belongs to the content after its `abandon`.
+            let mut envelope = progress.envelope.take();
+            if self.message.is_none()
+                && let Some(envelope) = envelope.take()
+            {
+                self.begin_message(envelope)?;
+            }
+            let mut end = None;
+            for action in progress.actions {
+                match action {
+                    Action::Send(octets) => self.send(octets),
+                    Action::Content(span) => {
+                        let octets = self.buffer.run(span.offset, span.length);
+                        if let Some(message) = &mut self.message {
+                            message.write(octets).await;
+                        }
+                    }
+                    Action::Insert(octets) => {
+                        if let Some(message) = &mut self.message {
+                            message.write(&octets).await;
+                        }
+                    }
+                    Action::Abandon => {
+                        self.message = None;
+                        if let Some(envelope) = envelope.take() {
+                            self.begin_message(envelope)?;
+                        }
+                    }
+                    Action::Report(text) => {
+                        tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), reason = %printable(&text), "refused");
+                    }
+                    Action::StartTls | Action::Close => end = Some(action),
+                    // The form of an answer forbids it while BINARYMIME is not enabled.
+                    Action::Pass(_) => {}
+                }
+            }
+            self.buffer.consume(progress.consumed as usize);
+            match end {
+                Some(Action::Close) => return Ok(Next::Closed),
+                Some(_) => {
+                    self.flush().await?;
+                    // R3207-4.2-b: octets that came in clear are dropped.
+                    self.buffer.clear();
+                    let facts = self.start_tls().await?;
+                    return Ok(Next::Secured(facts));
+                }
+                None => {}
+            }
+            let Some(question) = progress.question else {
+                return Ok(if self.resumed_with_rest(progress.waiting_for) {
+                    Next::Again
+                } else {
+                    Next::Wait(progress.waiting_for)
+                });
+            };
+            let answer = self.answer(question).await?;
+            progress = self.session.resume(&answer)?;
+            self.buffer.answered();
+        }
+    }
+
+    /// After an answer the octets that are left are offered again at once.
+    fn resumed_with_rest(&mut self, waiting_for: Phase) -> bool {
+        self.buffer.take_answered() && !self.buffer.is_empty() && waiting_for != Phase::Closed
+    }
+
+    fn send(&mut self, octets: Vec<u8>) {
+        if self.out.is_empty() {
+            self.out = octets;
+        } else {
+            self.out.extend_from_slice(&octets);
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ConnectionError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let out = std::mem::take(&mut self.out);
+        self.transport.give(&out, timeout::WRITE).await?;
+        Ok(())
+    }
+
+    /// Waits for octets; parks the session when it takes long.
+    async fn wait(&mut self, phase: Phase) -> Result<Arrival, ConnectionError> {
+        let anonymous = self.authority.required && self.identity.is_none();
+        let patience = timeout::wait(phase, anonymous);
+        if self.read().await? {
+            return Ok(self.arrival());
+        }
+        // Nothing there: wait without a buffer, unless it holds a part of a line.
+        self.buffer.release_empty(&self.service.buffers);
+        let first = patience.min(timeout::PARK);
+        match self.wait_within(first).await? {
+            Some(arrival) => return Ok(arrival),
+            None if patience <= first => return Ok(Arrival::Silence),
+            None => {}
+        }
+        if self.session.park()? {
+            self.buffer.shrink(&self.service.buffers);
+        }
+        Ok(self
+            .wait_within(patience - first)
+            .await?
+            .unwrap_or(Arrival::Silence))
+    }
+
+    async fn wait_within(&mut self, patience: Duration) -> Result<Option<Arrival>, ConnectionError> {
+        let mut ending = self.service.ending();
+        let dismissed = self.dismissed;
+        let arrives = async {
+            loop {
+                self.transport.readable().await?;
+                if self.read().await? {
+                    return Ok::<_, ConnectionError>(());
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            arrived = within(patience, arrives) => match arrived {
+                Ok(arrived) => {
+                    arrived?;
+                    Ok(Some(self.arrival()))
+                }
+                Err(_) => Ok(None),
+            },
+            _ = ending.wait_for(|ending| *ending), if !dismissed => Ok(Some(Arrival::Shutdown)),
+        }
+    }
+
+    fn arrival(&self) -> Arrival {
+        if self.buffer.ended() {
+            Arrival::End
+        } else {
+            Arrival::Octets
+        }
+    }
+
+    /// Reads what is there; says whether anything came (the end counts).
+    async fn read(&mut self) -> Result<bool, ConnectionError> {
+        let room = self.buffer.room(&self.service.buffers);
+        match self.transport.take(room).await? {
+            None => Ok(false),
+            Some(0) => {
+                self.buffer.end();
+                Ok(true)
+            }
+            Some(length) => {
+                self.buffer.filled(length);
+                Ok(true)
+            }
+        }
+    }
+
+    async fn revive(&mut self) -> Result<(), ConnectionError> {
+        if self.session.is_parked() {
+            self.session
+                .revive(self.facts.as_ref(), self.identity.as_deref())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn start_tls(&mut self) -> Result<TlsFacts, ConnectionError> {
+        if self.facts.is_some() || self.listener.implicit || !self.listener.starttls {
+            return Err(SandboxError::violation("a handshake that was not offered").into());
+        }
+        handshake(&mut self.transport, &self.service).await
+    }
+}
+
+async fn handshake(
+    transport: &mut Transport,
+    service: &Service,
+) -> Result<TlsFacts, ConnectionError> {
+    let Transport::Clear(socket) = std::mem::replace(transport, Transport::Gone) else {
+        return Err(ConnectionError::Handshake(
+            std::io::ErrorKind::NotConnected.into(),
+        ));
+    };
+    let identity = service.certificates().current();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&identity.config));
+    let stream = within(timeout::HANDSHAKE, acceptor.accept(socket))
+        .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        .map_err(ConnectionError::Handshake)?;
+    let facts = tls::server_facts(stream.get_ref().1, &identity);
+    *transport = Transport::Tls(Box::new(stream));
+    Ok(facts)
+}
+
+/// What this peer gets on this listener.
+fn settings(
+    service: &Service,
+    listener: &ListenerState,
+    peer: IpAddr,
+    serial: &str,
+) -> (Settings, Authority) {
+    let runtime = service.runtime();
+    let welcome = listener.admits(peer);
+    let required = listener.requires_authentication(peer);
+    let tls = match (listener.implicit, listener.starttls) {
+        (true, _) => TlsPolicy::Established,
+        (false, true) => TlsPolicy::Offered,
+        (false, false) => TlsPolicy::Absent,
+    };
+    let settings = Settings {
+        serial: serial.to_owned(),
+        admission: if welcome {
+            Admission::Welcome
+        } else {
+            Admission::Unwanted
+        },
+        tls,
+        authentication_required: required,
+        // Without AUTH there is no identity to compare a sender with.
+        ask_sender: runtime.asks_sender && !listener.template.mechanisms.is_empty(),
+        ask_recipient: runtime.asks_recipient,
+        ..listener.template.clone()
+    };
+    let authority = Authority {
+        mechanisms: settings.mechanisms.clone(),
+        clear_text: settings.clear_text,
+        required,
+        welcome,
+        trusted: listener.trusts(peer),
+    };
+    (settings, authority)
+}
+
+/// One line of printable ASCII for the log, whatever a component says.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
+        .collect()
+}

@@ -1,0 +1,329 @@
+//! What the connections of one service share.
+//!
+//! [`Runtime`] is what a reload replaces as a whole; a connection takes the one in force when it
+//! needs it. Everything else lives as long as the service.
+
+use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
+use crate::connection::Buffers;
+use crate::connection::authority::Senders;
+use crate::deliver::{Delivery, DomainPattern, Route};
+use crate::sandbox::Build;
+use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
+use crate::sandbox::v0_1::types::Mechanism as Wire;
+use crate::sandbox::v0_1::verifier::NtlmPolicy;
+use crate::sandbox::verifier::Verifier;
+use crate::spool::Spool;
+use crate::tls::Certificates;
+use crate::users::{Authenticator, OwnAddresses, Users};
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{Notify, watch};
+
+/// What a reload replaces.
+pub struct Runtime {
+    /// Name of the service.
+    pub hostname: String,
+    /// Routes, first match wins.
+    pub routes: Arc<[Route]>,
+    /// Whether sessions ask about senders.
+    pub asks_sender: bool,
+    /// Whether sessions ask about recipients: not if some route takes everybody.
+    pub asks_recipient: bool,
+    /// Who may send as whom.
+    pub senders: Arc<dyn Senders + Send + Sync>,
+    /// What NTLM clients must bring.
+    pub ntlm_policy: NtlmPolicy,
+    /// Who is who.
+    pub authenticator: Arc<Authenticator>,
+}
+
+impl Runtime {
+    /// The runtime of this configuration.
+    ///
+    /// # Errors
+    ///
+    /// A route that cannot be read; `check` finds it first.
+    pub fn new(
+        config: &Config,
+        users: Arc<dyn Users>,
+        authenticator: Arc<Authenticator>,
+    ) -> Result<Self, String> {
+        let routes = config
+            .routes_or_default()
+            .iter()
+            .map(|route| {
+                Ok(Route {
+                    domains: route
+                        .domains
+                        .iter()
+                        .map(|pattern| pattern.parse().map_err(|error| format!("route: {error}")))
+                        .collect::<Result<_, String>>()?,
+                    delivery: route
+                        .deliver
+                        .parse::<Delivery>()
+                        .map_err(|error| format!("route {}: {error}", route.deliver))?,
+                })
+            })
+            .collect::<Result<Arc<[_]>, String>>()?;
+        let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
+            Policy::Any => Arc::new(Anybody),
+            Policy::Own => Arc::new(OwnAddresses::new(users, &config.hostname)),
+        };
+        Ok(Self {
+            hostname: config.hostname.clone(),
+            asks_sender: config.submission.senders == Policy::Own,
+            asks_recipient: !takes_everybody(&routes),
+            routes,
+            senders,
+            ntlm_policy: NtlmPolicy {
+                require_integrity: config.auth.ntlm_mic_required,
+                require_binding: false,
+            },
+            authenticator,
+        })
+    }
+}
+
+/// Whether every recipient is accepted whoever asks, so that nobody need ask.
+fn takes_everybody(routes: &[Route]) -> bool {
+    routes.iter().all(|route| route.delivery.is_local())
+        && routes
+            .iter()
+            .any(|route| route.domains.contains(&DomainPattern::Any))
+}
+
+/// `senders = "any"`.
+struct Anybody;
+
+impl Senders for OwnAddresses {
+    fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool {
+        OwnAddresses::may_send_as(self, identity, reverse_path)
+    }
+}
+
+impl Senders for Anybody {
+    fn may_send_as(&self, _: &str, _: &str) -> bool {
+        true
+    }
+}
+
+/// One listener, as its connections need it.
+pub struct ListenerState {
+    /// The handshake comes first.
+    pub implicit: bool,
+    /// STARTTLS is offered.
+    pub starttls: bool,
+    /// Settings that all its sessions share.
+    pub template: Settings,
+    required: bool,
+    networks: Option<Vec<IpNet>>,
+    relay_networks: Vec<IpNet>,
+}
+
+impl ListenerState {
+    /// The state of this listener.
+    pub fn new(config: &Config, listener: &Listener) -> Self {
+        let mechanisms = if listener.auth == ListenerAuth::Off {
+            Vec::new()
+        } else {
+            listener.mechanisms.iter().map(|own| wire(*own)).collect()
+        };
+        Self {
+            implicit: listener.tls == ListenerTls::Implicit,
+            starttls: listener.tls == ListenerTls::Starttls,
+            required: listener.auth == ListenerAuth::Required,
+            networks: listener.networks.clone(),
+            relay_networks: listener.relay_networks.clone(),
+            template: Settings {
+                hostname: config.hostname.clone(),
+                serial: String::new(),
+                admission: Admission::Welcome,
+                tls: TlsPolicy::Absent,
+                mechanisms,
+                clear_text: listener.clear_text,
+                authentication_required: true,
+                extensions: Extensions::SMTPUTF8,
+                max_message_size: config.limits.message_size,
+                max_recipients: config.limits.recipients,
+                max_hold: 0,
+                min_deliver_by: 0,
+                ntlm_domain: config.auth.ntlm_domain.clone(),
+                ntlm_computer: config.auth.ntlm_computer.clone(),
+                ask_sender: true,
+                ask_recipient: true,
+                add_date: config.submission.add_date,
+                add_message_id: config.submission.add_message_id,
+                add_sender: false,
+                check_header_domains: false,
+                keep_bcc: listener.keep_bcc,
+                bare_lf: if listener.bare_lf_convert {
+                    BareLf::Convert
+                } else {
+                    BareLf::Reject
+                },
+                legacy_auth_line: listener.legacy_auth_line,
+            },
+        }
+    }
+
+    /// Whether this peer may connect (R5321-3.1-b).
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        self.networks
+            .as_ref()
+            .is_none_or(|networks| contains(networks, peer))
+    }
+
+    /// Whether this peer may relay without an identity (R6409-3.3).
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        contains(&self.relay_networks, peer)
+            || (self.template.mechanisms.is_empty()
+                && self
+                    .networks
+                    .as_ref()
+                    .is_some_and(|networks| contains(networks, peer)))
+    }
+
+    /// Whether this peer must say who it is (R6409-4.3): not if its network may relay.
+    pub fn requires_authentication(&self, peer: IpAddr) -> bool {
+        self.required && !contains(&self.relay_networks, peer)
+    }
+}
+
+/// IPv4 peers of a dual-stack socket are compared as IPv4.
+fn contains(networks: &[IpNet], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    networks.iter().any(|network| network.contains(&peer))
+}
+
+fn wire(mechanism: Mechanism) -> Wire {
+    match mechanism {
+        Mechanism::Ntlm => Wire::Ntlm,
+        Mechanism::Login => Wire::Login,
+        Mechanism::Plain => Wire::Plain,
+    }
+}
+
+/// What the connections of one service share.
+pub struct Service {
+    /// Where messages are kept.
+    pub spool: Arc<dyn Spool>,
+    /// Tells the relay that a message is due.
+    pub wake: Arc<Notify>,
+    /// Read buffers.
+    pub buffers: Buffers,
+    runtime: ArcSwap<Runtime>,
+    build: ArcSwap<Build>,
+    verifier: ArcSwap<Verifier>,
+    certificates: Arc<Certificates>,
+    ending: watch::Sender<bool>,
+    began: String,
+    connections: AtomicU64,
+}
+
+impl Service {
+    /// A service on these parts.
+    pub fn new(
+        runtime: Runtime,
+        spool: Arc<dyn Spool>,
+        wake: Arc<Notify>,
+        build: Arc<Build>,
+        verifier: Arc<Verifier>,
+        certificates: Arc<Certificates>,
+    ) -> Self {
+        let began = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_micros() as u64;
+        Self {
+            spool,
+            wake,
+            buffers: Buffers::default(),
+            runtime: ArcSwap::from_pointee(runtime),
+            build: ArcSwap::from(build),
+            verifier: ArcSwap::from(verifier),
+            certificates,
+            ending: watch::channel(false).0,
+            began: base36(began),
+            connections: AtomicU64::new(0),
+        }
+    }
+
+    /// The runtime in force.
+    pub fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
+    }
+
+    /// Puts a new runtime in force.
+    pub fn set_runtime(&self, runtime: Runtime) {
+        self.runtime.store(Arc::new(runtime));
+    }
+
+    /// The build that new connections get.
+    pub fn build(&self) -> Arc<Build> {
+        self.build.load_full()
+    }
+
+    /// The promoted build's verifier.
+    pub fn verifier(&self) -> Arc<Verifier> {
+        self.verifier.load_full()
+    }
+
+    /// Certificate and key.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// A serial for one connection: unique among all connections of all runs of this service, so
+    /// that message identifiers are.
+    pub fn serial(&self) -> String {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}", self.began, base36(number))
+    }
+
+    /// Tells when the service ends.
+    pub fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+
+    /// The service ends: idle sessions get their 421, transactions may end.
+    pub fn end(&self) {
+        self.ending.send_replace(true);
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
+        number /= 36;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.iter().rev().map(|digit| char::from(*digit)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base36_is_short_and_ordered() {
+        assert_eq!(base36(0), "0");
+        assert_eq!(base36(35), "z");
+        assert_eq!(base36(36), "10");
+        assert_eq!(base36(36 * 36 * 36 - 1), "zzz");
+    }
+
+    #[test]
+    fn a_mapped_ipv4_peer_is_in_its_ipv4_network() {
+        let networks = vec!["192.0.2.0/24".parse().unwrap()];
+        assert!(contains(&networks, "::ffff:192.0.2.7".parse().unwrap()));
+        assert!(contains(&networks, "192.0.2.7".parse().unwrap()));
+        assert!(!contains(&networks, "192.0.3.7".parse().unwrap()));
+    }
+}

@@ -1,0 +1,47 @@
+//! How long a server waits (RFC 5321 section 4.5.3.2, profile section 4).
+
+use crate::sandbox::v0_1::types::Phase;
+use std::time::Duration;
+
+/// TLS handshake (profile section 4; OURS).
+pub const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Our own answer to any command (RFC 6409 section 5.3: under two minutes).
+pub const ANSWER: Duration = Duration::from_secs(100);
+/// A write that the peer does not take.
+pub const WRITE: Duration = Duration::from_secs(300);
+/// After this long a waiting session gives its sandbox back.
+pub const PARK: Duration = Duration::from_millis(500);
+
+/// How long the peer may be silent in this phase. `anonymous`: it must authenticate first and has
+/// not (profile section 4; OURS), which a stranger must not stretch.
+pub fn wait(phase: Phase, anonymous: bool) -> Duration {
+    match phase {
+        // RFC 5321 section 4.5.3.2.7: at least five minutes.
+        Phase::Content => Duration::from_secs(300),
+        _ if anonymous => Duration::from_secs(60),
+        _ => Duration::from_secs(300),
+    }
+}
+
+// ---- The client role (profile section 4, the rows with C) ----
+
+/// To one address, and for the name's addresses.
+pub const CONNECT: Duration = Duration::from_secs(60);
+/// RFC 5321 section 4.5.3.2.5: each write of content.
+pub const CONTENT_WRITE: Duration = Duration::from_secs(180);
+/// The reply to QUIT (OURS): nothing depends on it.
+pub const QUIT: Duration = Duration::from_secs(10);
+/// OURS: a server that drips octets, but never a reply that leads on, is given up after this long.
+pub const CLIENT_STALL: Duration = Duration::from_secs(3600);
+
+/// How long the server may be silent in this phase (RFC 5321 section 4.5.3.2).
+pub fn client_wait(phase: Phase) -> Duration {
+    match phase {
+        // RFC 5321 section 4.5.3.2.4
+        Phase::DataInitiation => Duration::from_secs(120),
+        // RFC 5321 section 4.5.3.2.6
+        Phase::EndOfContent => Duration::from_secs(600),
+        Phase::Quit => QUIT,
+        _ => Duration::from_secs(300),
+    }
+}
