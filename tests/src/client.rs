@@ -132,9 +132,7 @@ fn group(steps: &[(usize, Step)], index: usize, first: &[u8]) -> (Vec<u8>, usize
     (together, steps.len())
 }
 
-fn settings(
-    transcript: &Transcript,
-) -> Result<(Settings, Option<Credentials>, bool), Mismatch> {
+fn settings(transcript: &Transcript) -> Result<(Settings, Option<Credentials>, bool), Mismatch> {
     let mut settings = Settings {
         hostname: "client.example.org".into(),
         server: "mail.example.net".into(),
@@ -303,7 +301,11 @@ impl<S: ClientSession> Dialogue<S> {
                 Action::Failed(failure) => self.events.push_back(format!(
                     "failed {} {} {}",
                     stage_name(failure.stage),
-                    if failure.temporary { "temporary" } else { "permanent" },
+                    if failure.temporary {
+                        "temporary"
+                    } else {
+                        "permanent"
+                    },
                     failure.reply.as_ref().map_or(failure.text, reply_text),
                 )),
                 Action::StartTls => self.handshake = true,

@@ -74,7 +74,11 @@ pub fn reply(written: &str) -> Result<Reply, String> {
     let (status, line) = rest.split_once(' ').ok_or_else(wrong)?;
     let mut parts = status.split('.').map(str::parse::<u16>);
     let mut part = || parts.next().and_then(Result::ok).ok_or_else(wrong);
-    let status = (u8::try_from(part()?).map_err(|_| wrong())?, part()?, part()?);
+    let status = (
+        u8::try_from(part()?).map_err(|_| wrong())?,
+        part()?,
+        part()?,
+    );
     Ok(Reply {
         code: code.parse().map_err(|_| wrong())?,
         status: Some(status),
@@ -121,13 +125,12 @@ pub fn envelope_has(envelope: &Envelope, line: &str) -> Result<(), String> {
             DsnReturn::Headers => "HDRS".into(),
         })),
         "envid" => or_none(parameters.envid.clone()),
-        "auth" => or_none(parameters.auth.clone().map(|auth| {
-            if auth.is_empty() {
-                "<>".into()
-            } else {
-                auth
-            }
-        })),
+        "auth" => or_none(
+            parameters
+                .auth
+                .clone()
+                .map(|auth| if auth.is_empty() { "<>".into() } else { auth }),
+        ),
         "protocol" => envelope.protocol.clone(),
         "greeted" => envelope.greeted.clone(),
         "recipients" => envelope

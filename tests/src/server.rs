@@ -311,7 +311,9 @@ impl Stage<'_> {
             return Err(self.unexpected());
         }
         match &self.event {
-            Some(Event::Question(question, _)) if question::fits(text, &question::text(question)) => {
+            Some(Event::Question(question, _))
+                if question::fits(text, &question::text(question)) =>
+            {
                 Ok(())
             }
             Some(Event::Question(question, _)) => {

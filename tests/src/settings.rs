@@ -12,7 +12,7 @@ pub const USER: (&str, &str) = ("alice", "secret");
 /// Whether a service with [`USER`] and routes for all domains, where anyone may send as anyone,
 /// answers as this transcript does, so that it can be played over a socket.
 pub fn ordinary(transcript: &Transcript) -> bool {
-    const KEYS: [&str; 7] = [
+    const KEYS: [&str; 14] = [
         "tls",
         "mechanisms",
         "clear-text",
@@ -20,13 +20,20 @@ pub fn ordinary(transcript: &Transcript) -> bool {
         "bare-lf",
         "legacy-auth-line",
         "admission",
+        "keep-bcc",
+        "add-date",
+        "add-message-id",
+        "ask-sender",
+        "ask-recipient",
+        "max-size",
+        "max-recipients",
     ];
-    const OWN: [&str; 4] = ["ask-sender", "ask-recipient", "max-size", "max-recipients"];
     let grant = format!("password {} {}", USER.0, USER.1);
     let settings = transcript.settings.iter().all(|(_, key, value)| {
-        (KEYS.contains(&key.as_str()) || OWN.contains(&key.as_str()))
+        KEYS.contains(&key.as_str())
             && !(key == "tls" && value.starts_with("required"))
-            && !(key == "mechanisms" && value.contains("cram"))
+            // The configuration has no way to say "no limit".
+            && !(key == "max-size" && value == "0")
     });
     let mut asked = "";
     settings
