@@ -5,6 +5,8 @@
 //! contains TEXT, and `#!! ...` that one has no line. All findings must be announced, and all
 //! announced ones found.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod values;
 
 use std::fs;
