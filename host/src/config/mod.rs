@@ -9,7 +9,7 @@
 //! `ntlm-computer` in `[auth]`, and `format` and `level` in `[log]`.
 //!
 //! One file a table: [`listener`], [`limits`], [`auth`], ... with its structure, its defaults and
-//! its reading; [`rules`] has what concerns several keys. [`reader`] knows TOML and no key.
+//! its reading; `rules` has what concerns several keys. [`reader`] knows TOML and no key.
 //! Elsewhere on purpose: whether files, users and folders that are named exist (`command::check`),
 //! and where a route's URI leads (`deliver`).
 

@@ -58,6 +58,30 @@ fn what_was_written_is_read_again() {
 }
 
 #[test]
+fn the_file_belongs_to_the_service_and_stays_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/users.toml");
+    // Only root can give files away; others are the service themselves.
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let service = if user.is_root() {
+        (12_345, 12_346)
+    } else {
+        (user.as_raw(), group.as_raw())
+    };
+    for owner in [Some(service), None] {
+        edit(&path, owner, |records| {
+            records.push(Record::new(if owner.is_some() { "alice" } else { "bob" }));
+            Ok::<_, UsersError>(())
+        })
+        .unwrap();
+        for made in [path.as_path(), path.parent().unwrap()] {
+            let metadata = fs::metadata(made).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), service, "{made:?}");
+        }
+    }
+}
+
+#[test]
 fn a_change_that_fails_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.toml");

@@ -1,0 +1,286 @@
+//! `pillarbox check`: reads the configuration and what it names, and reports all that is wrong at
+//! once, as the account that the service will run as would find it.
+
+mod account;
+mod certificate;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use super::failed;
+use crate::config::{Config, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
+use crate::users::{Record, UsersError, file};
+use account::Account;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = USUAL_PLACE)]
+    config: PathBuf,
+    /// One JSON object a finding and line, on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb. `component` says what is wrong with a component file (`None`: the embedded one).
+pub fn run(arguments: &Arguments, component: impl Fn(Option<&Path>) -> Option<String>) -> ExitCode {
+    let examined = examine(&arguments.config, &component, SystemTime::now());
+    let shown = show(
+        &arguments.config,
+        &examined,
+        arguments.json,
+        &mut io::stdout(),
+        &mut io::stderr(),
+    );
+    match shown {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => failed(format!("cannot write: {error}")),
+    }
+}
+
+/// What was found, and how much was there.
+struct Examined {
+    findings: Vec<Finding>,
+    /// Listeners and users.
+    counts: Option<(usize, usize)>,
+}
+
+fn examine(
+    path: &Path,
+    component: &dyn Fn(Option<&Path>) -> Option<String>,
+    now: SystemTime,
+) -> Examined {
+    let loaded = Config::load(path);
+    let mut findings = loaded.findings.clone();
+    let Some(config) = &loaded.config else {
+        return Examined {
+            findings,
+            counts: None,
+        };
+    };
+    let account = account(&loaded, config, &mut findings);
+    let file = config.component.path.as_deref();
+    if let Some(why) = component(file) {
+        let key = if file.is_some() {
+            "component.path"
+        } else {
+            "component"
+        };
+        findings.push(loaded.finding(Level::Error, key, why));
+    } else if let (Some(file), Some(account)) = (file, &account) {
+        readable(&loaded, account, "component.path", file, &mut findings);
+    }
+    if let Some(files) = &config.tls {
+        certificate::examine(&loaded, files, &config.hostname, now, &mut findings);
+        if let Some(account) = &account {
+            readable(
+                &loaded,
+                account,
+                "tls.certificate",
+                &files.certificate,
+                &mut findings,
+            );
+            readable(&loaded, account, "tls.key", &files.key, &mut findings);
+        }
+    }
+    let users = users(&loaded, config, account.as_ref(), &mut findings);
+    if let Some(account) = &account {
+        folders(&loaded, config, account, &mut findings);
+    }
+    Examined {
+        findings,
+        counts: Some((config.listeners.len(), users)),
+    }
+}
+
+/// The account that the service will run as.
+fn account(loaded: &Loaded, config: &Config, findings: &mut Vec<Finding>) -> Option<Account> {
+    match Account::of(config.user.as_deref()) {
+        Ok(account) => {
+            if account.is_root() && config.user.is_none() {
+                let text = "is absent: started by root, the service stays root; name an account of its own";
+                findings.push(loaded.finding(Level::Warning, "user", text));
+            }
+            Some(account)
+        }
+        Err(why) => {
+            findings.push(loaded.finding(Level::Error, "user", why));
+            None
+        }
+    }
+}
+
+/// Whether the service can read a file that this process may well be able to.
+fn readable(
+    loaded: &Loaded,
+    account: &Account,
+    key: &str,
+    file: &Path,
+    findings: &mut Vec<Finding>,
+) {
+    if file.exists()
+        && let Err(why) = account.may_read(file)
+    {
+        findings.push(loaded.finding(Level::Error, key, why));
+    }
+}
+
+fn folders(loaded: &Loaded, config: &Config, account: &Account, findings: &mut Vec<Finding>) {
+    let mut writable = |key: &str, folder: &Path| {
+        if let Err(why) = account.may_fill(folder) {
+            findings.push(loaded.finding(Level::Error, key, why));
+        }
+    };
+    // The service makes its state folder before it gives up being root.
+    if config.state_dir.exists() || !nix::unistd::geteuid().is_root() {
+        writable("state-dir", &config.state_dir);
+    }
+    for (index, route) in config.routes.iter().enumerate() {
+        if let Some(path) = route.deliver.strip_prefix("maildir:") {
+            // Up to the first part that depends on the recipient.
+            let fixed = path.split('/').take_while(|part| !part.contains('{'));
+            let folder: PathBuf =
+                Path::new("/").join(fixed.filter(|p| !p.is_empty()).collect::<PathBuf>());
+            writable(&format!("route[{index}].deliver"), &folder);
+        }
+    }
+}
+
+/// Checks the users file; the number of users in it.
+fn users(
+    loaded: &Loaded,
+    config: &Config,
+    account: Option<&Account>,
+    findings: &mut Vec<Finding>,
+) -> usize {
+    const KEY: &str = "auth.path";
+    let path = &config.auth.path;
+    let mut found = |level, text: String| findings.push(loaded.finding(level, KEY, text));
+    let records = match file::read(path) {
+        Ok(records) => records,
+        Err(UsersError::Malformed { findings: more, .. }) => {
+            findings.extend(more);
+            return 0;
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            found(
+                Level::Error,
+                format!("{error}: {}", cause.unwrap_or_default()),
+            );
+            return 0;
+        }
+    };
+    if let Ok(metadata) = fs::metadata(path) {
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let text = format!(
+                "{} has mode {mode:04o}: others can read what they could log in with; chmod 600 it",
+                path.display()
+            );
+            found(Level::Warning, text);
+        }
+    }
+    let passwords = config.offers(Mechanism::Login) || config.offers(Mechanism::Plain);
+    let ntlm = config.offers(Mechanism::Ntlm);
+    if records.is_empty() && (passwords || ntlm) {
+        let text = format!(
+            "{} has no users, so nobody can log in; add one: pillarbox user add NAME --config {}",
+            path.display(),
+            config.file.display()
+        );
+        found(Level::Warning, text);
+    }
+    let mut lacking = |needed: bool, lacks: fn(&Record) -> bool, mechanism: &str, what: &str| {
+        let names: Vec<&str> = records
+            .iter()
+            .filter(|record| needed && !record.disabled && lacks(record))
+            .map(|record| record.name.as_str())
+            .collect();
+        if !names.is_empty() {
+            let text = format!(
+                "{mechanism} is offered, but there is no {what} of {}; set the password again: \
+                 pillarbox user password NAME",
+                listed(&names)
+            );
+            found(Level::Warning, text);
+        }
+    };
+    lacking(ntlm, |record| record.nt.is_none(), "NTLM", "NT hash");
+    lacking(
+        passwords,
+        |record| record.password.is_none(),
+        "LOGIN or PLAIN",
+        "argon2id hash",
+    );
+    if let Some(account) = account {
+        readable(loaded, account, KEY, path, findings);
+    }
+    records.len()
+}
+
+/// All names, or the first of many.
+fn listed(names: &[&str]) -> String {
+    match names.split_at_checked(20) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} others", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// Shows the findings; whether there is no error.
+fn show(
+    file: &Path,
+    examined: &Examined,
+    json: bool,
+    out: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> io::Result<bool> {
+    for finding in &examined.findings {
+        if json {
+            writeln!(out, "{}", serde_json::to_string(finding)?)?;
+        } else {
+            writeln!(errors, "{}: {finding}", finding.level)?;
+        }
+    }
+    let wrong = examined
+        .findings
+        .iter()
+        .filter(|finding| finding.is_error())
+        .count();
+    let warnings = examined.findings.len() - wrong;
+    let many = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    if wrong > 0 {
+        writeln!(
+            errors,
+            "pillarbox: {} cannot be used: {}, {}",
+            file.display(),
+            many(wrong, "error"),
+            many(warnings, "warning")
+        )?;
+    } else if let (false, Some((listeners, users))) = (json, examined.counts) {
+        writeln!(
+            out,
+            "{} can be used: {}, {}, {}",
+            file.display(),
+            many(listeners, "listener"),
+            many(users, "user"),
+            many(warnings, "warning")
+        )?;
+    }
+    Ok(wrong == 0)
+}
+
+#[cfg(test)]
+#[path = "check/tests.rs"]
+mod tests;

@@ -1,0 +1,343 @@
+//! `pillarbox check` by behaviour.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+use rcgen::{CertificateParams, KeyPair};
+
+use super::*;
+
+struct Scratch {
+    folder: tempfile::TempDir,
+    now: SystemTime,
+}
+
+impl Scratch {
+    /// A configuration with a certificate for ninety days, a key and a user.
+    fn new(more: &str) -> Self {
+        let scratch = Self {
+            folder: tempfile::tempdir().unwrap(),
+            now: SystemTime::now(),
+        };
+        scratch.configure(&format!(
+            "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{more}"
+        ));
+        let key = scratch.certificate("mail.example.org", 0, 90);
+        scratch.write("key.pem", &key.serialize_pem(), 0o600);
+        let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let nt = "0".repeat(32);
+        fs::create_dir(scratch.path("state")).unwrap();
+        scratch.write(
+            "state/users.toml",
+            &format!("[[user]]\nname = \"alice\"\npassword = \"{hash}\"\nnt = \"{nt}\"\n"),
+            0o600,
+        );
+        scratch
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn configure(&self, more: &str) {
+        // Whoever runs the tests: an account that exists, so that nothing is said about root.
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid())
+            .unwrap()
+            .unwrap()
+            .name;
+        let text = format!(
+            "hostname = \"mail.example.org\"\nstate-dir = \"state\"\nuser = \"{user}\"\n{more}"
+        );
+        self.write("pillarbox.toml", &text, 0o644);
+    }
+
+    /// Writes a certificate that is valid from so many days after now to so many days after now.
+    fn certificate(&self, name: &str, from: i64, until: i64) -> KeyPair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let seconds = self
+            .now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let at = |days: i64| {
+            let date = x509_parser::time::ASN1Time::from_timestamp(
+                i64::try_from(seconds).unwrap() + days * 86_400 - 60,
+            );
+            date.unwrap().to_datetime()
+        };
+        (params.not_before, params.not_after) = (at(from), at(until));
+        self.write("cert.pem", &params.self_signed(&key).unwrap().pem(), 0o644);
+        key
+    }
+
+    fn found(&self) -> Vec<(Level, String, String)> {
+        self.found_with(&|_| None)
+    }
+
+    fn found_with(
+        &self,
+        component: &dyn Fn(Option<&Path>) -> Option<String>,
+    ) -> Vec<(Level, String, String)> {
+        let examined = examine(&self.path("pillarbox.toml"), component, self.now);
+        let part = |finding: Finding| (finding.level, finding.key.clone(), finding.to_string());
+        examined.findings.into_iter().map(part).collect()
+    }
+}
+
+/// The findings are of these levels and keys, and their texts have these parts.
+fn assert_found(found: &[(Level, String, String)], expected: &[(Level, &str, &str)]) {
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((level, key, text), (of, at, part)) in found.iter().zip(expected) {
+        assert_eq!((level, key.as_str()), (of, *at), "{text}");
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_good_installation_has_no_findings() {
+    assert_found(&Scratch::new("").found(), &[]);
+}
+
+#[test]
+fn the_component_is_asked_about() {
+    let scratch = Scratch::new("");
+    let broken = scratch.found_with(&|file| file.is_none().then(|| "imports sockets".to_owned()));
+    assert_found(&broken, &[(Level::Error, "component", "imports sockets")]);
+    let scratch = Scratch::new("[component]\npath = \"my.wasm\"\n");
+    let missing =
+        scratch.found_with(&|file| Some(format!("cannot read {}", file.unwrap().display())));
+    assert_found(&missing, &[(Level::Error, "component.path", "my.wasm")]);
+    assert!(
+        missing[0].2.contains("pillarbox.toml:8: component.path"),
+        "{}",
+        missing[0].2
+    );
+}
+
+#[test]
+fn a_key_of_another_certificate_is_found() {
+    let scratch = Scratch::new("");
+    scratch.write(
+        "key.pem",
+        &KeyPair::generate().unwrap().serialize_pem(),
+        0o604,
+    );
+    assert_found(
+        &scratch.found(),
+        &[
+            (Level::Warning, "tls.key", "everybody on this host can read"),
+            (Level::Error, "tls.key", "is not the key of the certificate"),
+        ],
+    );
+}
+
+#[test]
+fn dates_and_names_of_the_certificate_are_checked() {
+    for (name, from, until, expected) in [
+        (
+            "mail.example.org",
+            -90,
+            0,
+            (Level::Error, "has been out of date since"),
+        ),
+        (
+            "mail.example.org",
+            1,
+            90,
+            (Level::Error, "is not valid before"),
+        ),
+        (
+            "mail.example.org",
+            -76,
+            14,
+            (Level::Warning, "is valid only until"),
+        ),
+        (
+            "www.example.org",
+            0,
+            90,
+            (Level::Warning, "is not for mail.example.org"),
+        ),
+    ] {
+        let scratch = Scratch::new("");
+        scratch.write(
+            "key.pem",
+            &scratch.certificate(name, from, until).serialize_pem(),
+            0o600,
+        );
+        assert_found(
+            &scratch.found(),
+            &[(expected.0, "tls.certificate", expected.1)],
+        );
+    }
+    let scratch = Scratch::new("");
+    scratch.write(
+        "key.pem",
+        &scratch
+            .certificate("*.example.org", -75, 15)
+            .serialize_pem(),
+        0o600,
+    );
+    assert_found(&scratch.found(), &[]);
+}
+
+#[test]
+fn files_that_are_missing_or_something_else_are_found_together() {
+    let scratch = Scratch::new("");
+    fs::remove_file(scratch.path("cert.pem")).unwrap();
+    scratch.write(
+        "key.pem",
+        "-----BEGIN NOTHING-----\n-----END NOTHING-----\n",
+        0o600,
+    );
+    scratch.write("state/users.toml", "[[user]]\nnam = \"alice\"\n", 0o600);
+    assert_found(
+        &scratch.found(),
+        &[
+            (Level::Error, "tls.certificate", "cannot read"),
+            (Level::Error, "tls.key", "there is no private key in"),
+            (
+                Level::Error,
+                "user[0].name",
+                "users.toml:1: user[0].name: is missing",
+            ),
+            (
+                Level::Error,
+                "user[0].nam",
+                "users.toml:2: user[0].nam: unknown key; nearest known key: \"name\"",
+            ),
+        ],
+    );
+    scratch.write("cert.pem", "", 0o600);
+    assert_found(
+        &scratch.found()[..1],
+        &[(
+            Level::Error,
+            "tls.certificate",
+            "there is no certificate in",
+        )],
+    );
+}
+
+#[test]
+fn users_that_cannot_use_an_offered_mechanism_are_named() {
+    let scratch = Scratch::new("");
+    let hash = "password = \"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
+    let nt = format!("nt = \"{}\"", "0".repeat(32));
+    let users = format!(
+        "[[user]]\nname = \"alice\"\n{hash}\n[[user]]\nname = \"bob\"\n{nt}\n\
+         [[user]]\nname = \"carol\"\n{hash}\n[[user]]\nname = \"dave\"\ndisabled = true\n"
+    );
+    scratch.write("state/users.toml", &users, 0o644);
+    assert_found(
+        &scratch.found(),
+        &[
+            (Level::Warning, "auth.path", "has mode 0644"),
+            (
+                Level::Warning,
+                "auth.path",
+                "NTLM is offered, but there is no NT hash of alice, carol;",
+            ),
+            (
+                Level::Warning,
+                "auth.path",
+                "LOGIN or PLAIN is offered, but there is no argon2id hash of bob;",
+            ),
+        ],
+    );
+    scratch.write("state/users.toml", "", 0o600);
+    assert_found(
+        &scratch.found(),
+        &[(
+            Level::Warning,
+            "auth.path",
+            "has no users, so nobody can log in",
+        )],
+    );
+}
+
+#[test]
+fn folders_that_cannot_be_written_are_found() {
+    let scratch = Scratch::new("");
+    let file = scratch.path("pillarbox.toml");
+    let at = file.display();
+    scratch.configure(&format!(
+        "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
+         [[route]]\ndomains = [\"a.example\"]\ndeliver = \"maildir:{}/mail/{{local}}\"\n\
+         [[route]]\ndomains = [\"*\"]\ndeliver = \"maildir:{at}/{{domain}}\"\n",
+        scratch.folder.path().display()
+    ));
+    assert_found(
+        &scratch.found(),
+        &[(Level::Error, "route[1].deliver", "is no folder")],
+    );
+}
+
+#[test]
+fn findings_are_shown_to_people_and_to_programs() {
+    let scratch = Scratch::new("");
+    fs::remove_file(scratch.path("cert.pem")).unwrap();
+    let file = scratch.path("pillarbox.toml");
+    let shown = |json| {
+        let examined = examine(&file, &|_| None, scratch.now);
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let good = show(&file, &examined, json, &mut out, &mut errors).unwrap();
+        (
+            good,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(errors).unwrap(),
+        )
+    };
+    let (good, out, errors) = shown(false);
+    assert!(!good && out.is_empty());
+    let first = format!("error: {}:5: tls.certificate: cannot read ", file.display());
+    assert!(errors.starts_with(&first), "{errors}");
+    assert!(
+        errors.ends_with("cannot be used: 1 error, 0 warnings\n"),
+        "{errors}"
+    );
+
+    let (good, out, _) = shown(true);
+    assert!(!good);
+    let value: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!(
+        (&value["level"], &value["line"], &value["key"]),
+        (&"error".into(), &5.into(), &"tls.certificate".into())
+    );
+
+    scratch.write(
+        "key.pem",
+        &scratch
+            .certificate("mail.example.org", 0, 90)
+            .serialize_pem(),
+        0o600,
+    );
+    let (good, out, errors) = shown(false);
+    assert!(good && errors.is_empty(), "{errors}");
+    assert!(
+        out.ends_with("can be used: 2 listeners, 1 user, 0 warnings\n"),
+        "{out}"
+    );
+    let (good, out, errors) = shown(true);
+    assert!(good && out.is_empty() && errors.is_empty());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_reported_alone() {
+    let scratch = Scratch::new("");
+    scratch.configure("nonsense = 1\n");
+    let found = scratch.found_with(&|_| panic!("nothing else is looked at"));
+    assert_eq!(
+        found
+            .iter()
+            .filter(|(level, ..)| *level == Level::Error)
+            .count(),
+        1,
+        "{found:#?}"
+    );
+}

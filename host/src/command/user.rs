@@ -1,0 +1,371 @@
+//! `pillarbox user add|list|remove|password`: keeps the file backend.
+//!
+//! Only verifiers are stored, those that the mechanisms of the configured listeners need: argon2id
+//! for LOGIN and PLAIN, the NT hash for NTLM. A running service sees a change within a second.
+
+mod password;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::failed;
+use crate::config::{Config, Mechanism, USUAL_PLACE};
+use crate::users::UsersError;
+use crate::users::argon::Cost;
+use crate::users::file;
+use crate::users::names::folded;
+use crate::users::record::{NtHash, Record, check_name};
+
+/// Arguments of `user`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Add a user; asks for the password.
+    Add {
+        #[command(flatten)]
+        user: Named,
+        /// The domain of the user's address: the name becomes NAME@DOMAIN.
+        #[arg(long)]
+        domain: Option<String>,
+        /// Read the password from standard input, one line, instead of asking.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Show all users and what they can log in with.
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a user.
+    Remove {
+        #[command(flatten)]
+        user: Named,
+    },
+    /// Set a new password; asks for it.
+    Password {
+        #[command(flatten)]
+        user: Named,
+        /// Read the password from standard input, one line, instead of asking.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = USUAL_PLACE)]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Named {
+    /// The user.
+    name: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where passwords come from: argument is the name to show.
+type Ask<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>, String>;
+
+/// Runs the verb. `derive_nt` makes the NT hash of a password ([MS-NLMP] section 3.3.1).
+pub fn run(
+    arguments: &Arguments,
+    derive_nt: impl Fn(&str) -> Result<[u8; 16], String>,
+) -> ExitCode {
+    let stdin = matches!(
+        arguments.verb,
+        Verb::Add {
+            password_stdin: true,
+            ..
+        } | Verb::Password {
+            password_stdin: true,
+            ..
+        }
+    );
+    let ask: Ask<'_> = if stdin {
+        &|_| password::from(std::io::stdin())
+    } else {
+        &password::ask
+    };
+    match execute(
+        &arguments.verb,
+        &derive_nt,
+        ask,
+        &mut std::io::stdout().lock(),
+    ) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error),
+    }
+}
+
+/// Why a verb failed, for a person.
+#[derive(Debug)]
+struct Problem(String);
+
+impl From<UsersError> for Problem {
+    fn from(error: UsersError) -> Self {
+        match std::error::Error::source(&error) {
+            Some(cause) => Self(format!("{error}: {cause}")),
+            None => Self(error.to_string()),
+        }
+    }
+}
+
+fn execute(
+    verb: &Verb,
+    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    ask: Ask<'_>,
+    out: &mut dyn Write,
+) -> Result<(), String> {
+    let said = match verb {
+        Verb::Add { user, domain, .. } => {
+            let config = load(&user.place.config)?;
+            let name = full_name(&user.name, domain.as_deref())?;
+            add(&config, &name, derive_nt, ask)?
+        }
+        Verb::List { place, json } => list(&load(&place.config)?, *json)?,
+        Verb::Remove { user } => remove(&load(&user.place.config)?, &user.name)?,
+        Verb::Password { user, .. } => {
+            set_password(&load(&user.place.config)?, &user.name, derive_nt, ask)?
+        }
+    };
+    out.write_all(said.as_bytes())
+        .map_err(|error| format!("cannot write: {error}"))
+}
+
+fn load(path: &Path) -> Result<Config, String> {
+    let loaded = Config::load(path);
+    let errors: Vec<String> = loaded
+        .errors()
+        .map(|error| format!("\n  {error}"))
+        .collect();
+    loaded.config.ok_or_else(|| {
+        format!(
+            "the configuration cannot be used, nothing was done:{}",
+            errors.concat()
+        )
+    })
+}
+
+fn full_name(name: &str, domain: Option<&str>) -> Result<String, String> {
+    let full = match domain {
+        Some(_) if name.contains('@') => {
+            return Err(format!("{name} has a domain already; leave --domain out"));
+        }
+        Some(domain) => format!("{name}@{domain}"),
+        None => name.to_owned(),
+    };
+    match check_name(&full) {
+        Ok(()) => Ok(full),
+        Err(why) => Err(format!(
+            "\"{}\" {why}; use a name such as alice or alice@example.org",
+            full.escape_debug()
+        )),
+    }
+}
+
+fn position(records: &[Record], name: &str) -> Option<usize> {
+    records
+        .iter()
+        .position(|record| folded(&record.name) == folded(name))
+}
+
+fn add(
+    config: &Config,
+    name: &str,
+    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    ask: Ask<'_>,
+) -> Result<String, String> {
+    let path = &config.auth.path;
+    let taken = |records: &[Record]| match position(records, name) {
+        Some(at) => Err(Problem(format!(
+            "there is a user {} already in {}; set a new password with `pillarbox user password {0}`",
+            records[at].name,
+            path.display()
+        ))),
+        None => Ok(()),
+    };
+    // Nobody should type a password twice to learn that. Asked again under the lock.
+    taken(&file::read(path).map_err(|error| Problem::from(error).0)?)
+        .map_err(|problem| problem.0)?;
+    let mut record = Record::new(name);
+    let stored = fill(&mut record, config, &ask(name)?, derive_nt)?;
+    let owner = owner(config)?;
+    file::edit(path, owner, |records| {
+        taken(records)?;
+        records.push(record);
+        Ok(())
+    })
+    .map_err(|problem: Problem| problem.0)?;
+    Ok(format!("added {name} to {} ({stored})\n", path.display()))
+}
+
+fn set_password(
+    config: &Config,
+    name: &str,
+    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    ask: Ask<'_>,
+) -> Result<String, String> {
+    let path = &config.auth.path;
+    let records = file::read(path).map_err(|error| Problem::from(error).0)?;
+    let at = position(&records, name).ok_or_else(|| nobody(config, name))?;
+    let mut new = records[at].clone();
+    let shown = new.name.clone();
+    let stored = fill(&mut new, config, &ask(&shown)?, derive_nt)?;
+    file::edit(path, owner(config)?, |records| {
+        // Only the verifiers: the rest may have been changed meanwhile.
+        let at = position(records, name).ok_or_else(|| Problem(nobody(config, name)))?;
+        records[at].password = new.password;
+        records[at].nt = new.nt;
+        Ok(())
+    })
+    .map_err(|problem: Problem| problem.0)?;
+    Ok(format!(
+        "{shown} has a new password in {} ({stored})\n",
+        path.display()
+    ))
+}
+
+fn remove(config: &Config, name: &str) -> Result<String, String> {
+    let path = &config.auth.path;
+    if !path.exists() {
+        return Err(nobody(config, name));
+    }
+    let removed = file::edit(path, owner(config)?, |records| {
+        let at = position(records, name).ok_or_else(|| Problem(nobody(config, name)))?;
+        Ok(records.remove(at))
+    })
+    .map_err(|problem: Problem| problem.0)?;
+    Ok(format!(
+        "removed {} from {}\n",
+        removed.name,
+        path.display()
+    ))
+}
+
+fn nobody(config: &Config, name: &str) -> String {
+    format!(
+        "there is no user {name} in {}; `pillarbox user list --config {}` shows all",
+        config.auth.path.display(),
+        config.file.display()
+    )
+}
+
+/// Stores what the mechanisms of the listeners need; says what that was.
+fn fill(
+    record: &mut Record,
+    config: &Config,
+    password: &str,
+    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+) -> Result<String, String> {
+    let ntlm = config.offers(Mechanism::Ntlm);
+    let passwords = config.offers(Mechanism::Login) || config.offers(Mechanism::Plain);
+    let mut stored = Vec::new();
+    (record.password, record.nt) = (None, None);
+    // Where no listener asks for anybody, argon2id is what the next one will want.
+    if passwords || !ntlm {
+        let hash = Cost::default().hash(password.as_bytes());
+        record.password = Some(hash.map_err(|error| error.to_string())?);
+        stored.push("argon2id for LOGIN and PLAIN");
+    }
+    if ntlm {
+        record.nt = Some(NtHash::from(derive_nt(password)?));
+        stored.push("NT hash for NTLM");
+    }
+    Ok(stored.join(", "))
+}
+
+/// Whom a new file shall belong to: the service, if we are root and it will not be.
+fn owner(config: &Config) -> Result<Option<(u32, u32)>, String> {
+    let Some(name) = config
+        .user
+        .as_deref()
+        .filter(|_| nix::unistd::geteuid().is_root())
+    else {
+        return Ok(None);
+    };
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) => Ok(Some((user.uid.as_raw(), user.gid.as_raw()))),
+        Ok(None) => Err(format!(
+            "there is no account {name} (`user` in {}); make it: useradd --system {name}",
+            config.file.display()
+        )),
+        Err(error) => Err(format!("cannot look up the account {name}: {error}")),
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'r> {
+    name: &'r str,
+    /// Whether LOGIN and PLAIN work.
+    password: bool,
+    /// Whether NTLM works.
+    nt: bool,
+    disabled: bool,
+    senders: &'r [String],
+}
+
+fn list(config: &Config, json: bool) -> Result<String, String> {
+    let path = &config.auth.path;
+    let records = file::read(path).map_err(|error| Problem::from(error).0)?;
+    if records.is_empty() && !json {
+        return Ok(format!(
+            "no users in {}; `pillarbox user add NAME` adds one\n",
+            path.display()
+        ));
+    }
+    let width = records
+        .iter()
+        .map(|record| record.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut lines = String::new();
+    for record in &records {
+        if json {
+            let shown = Shown {
+                name: &record.name,
+                password: record.password.is_some(),
+                nt: record.nt.is_some(),
+                disabled: record.disabled,
+                senders: &record.senders,
+            };
+            lines += &serde_json::to_string(&shown).map_err(|error| error.to_string())?;
+        } else {
+            let mut notes = Vec::new();
+            match (record.password.is_some(), record.nt.is_some()) {
+                (true, true) => notes.push("login plain ntlm".to_owned()),
+                (true, false) => notes.push("login plain".to_owned()),
+                (false, true) => notes.push("ntlm".to_owned()),
+                (false, false) => notes.push("no password".to_owned()),
+            }
+            if record.disabled {
+                notes.push("disabled".to_owned());
+            }
+            if !record.senders.is_empty() {
+                notes.push(format!("also sends as {}", record.senders.join(" ")));
+            }
+            lines += &format!("{:width$}  {}", record.name, notes.join(", "));
+        }
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+#[path = "user/tests.rs"]
+mod tests;

@@ -1,0 +1,217 @@
+//! `pillarbox user` by behaviour.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+const NTLM_ONLY: &str = "[[listener]]\nmechanisms = [\"ntlm\"]\n";
+const PLAIN_ONLY: &str = "[[listener]]\nmechanisms = [\"plain\"]\n";
+
+impl Scratch {
+    fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Self { folder };
+        scratch.configure(more);
+        scratch
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!("hostname = \"mail.example.org\"\nstate-dir = \"state\"\n{more}");
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("pillarbox.toml")
+    }
+
+    fn users(&self) -> PathBuf {
+        self.folder.path().join("state/users.toml")
+    }
+
+    /// `pillarbox user LINE --config ...`, with this password if one is asked for.
+    fn run(&self, line: &str, password: &str) -> Result<String, String> {
+        let config = self.config();
+        let words = ["user"].into_iter().chain(line.split(' ')).map(Into::into);
+        let place = ["--config".into(), config.into_os_string()];
+        let line = Line::try_parse_from(words.chain(place)).unwrap();
+        let mut out = Vec::new();
+        let derive = |password: &str| {
+            let mut nt = [0; 16];
+            nt[0] = u8::try_from(password.len()).unwrap();
+            Ok(nt)
+        };
+        let ask = |_: &str| Ok(Zeroizing::new(password.to_owned()));
+        execute(&line.arguments.verb, &derive, &ask, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn records(&self) -> Vec<Record> {
+        file::read(&self.users()).unwrap()
+    }
+}
+
+fn fits(record: &Record, password: &str) -> bool {
+    use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
+    let hash = PasswordHash::new(record.password.as_deref().unwrap()).unwrap();
+    Argon2::default()
+        .verify_password(password.as_bytes(), &hash)
+        .is_ok()
+}
+
+#[test]
+fn a_user_is_added_shown_and_removed() {
+    let scratch = Scratch::new("");
+    let said = scratch
+        .run("add alice --domain example.org", "secret")
+        .unwrap();
+    assert!(said.starts_with("added alice@example.org to "), "{said}");
+    assert!(
+        said.contains("argon2id for LOGIN and PLAIN, NT hash for NTLM"),
+        "{said}"
+    );
+    let [alice] = <[Record; 1]>::try_from(scratch.records()).unwrap();
+    assert_eq!(alice.name, "alice@example.org");
+    assert!(fits(&alice, "secret") && !fits(&alice, "Secret"));
+    assert_eq!(alice.nt.as_ref().unwrap().octets()[0], 6);
+    assert!(
+        !fs::read_to_string(scratch.users())
+            .unwrap()
+            .contains("secret")
+    );
+    assert_eq!(
+        fs::metadata(scratch.users()).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+
+    scratch.run("add bob", "hunter2").unwrap();
+    let list = scratch.run("list", "").unwrap();
+    assert_eq!(
+        list,
+        "alice@example.org  login plain ntlm\nbob                login plain ntlm\n"
+    );
+
+    let said = scratch.run("remove ALICE@example.org", "").unwrap();
+    assert!(
+        said.starts_with("removed alice@example.org from "),
+        "{said}"
+    );
+    assert_eq!(scratch.records().len(), 1);
+}
+
+#[test]
+fn only_what_the_mechanisms_need_is_stored() {
+    let scratch = Scratch::new(NTLM_ONLY);
+    let said = scratch.run("add alice", "secret").unwrap();
+    assert!(said.contains("(NT hash for NTLM)"), "{said}");
+    assert!(scratch.records()[0].password.is_none());
+    scratch.configure(PLAIN_ONLY);
+    let said = scratch.run("password alice", "secret").unwrap();
+    assert!(said.contains("(argon2id for LOGIN and PLAIN)"), "{said}");
+    assert!(
+        scratch.records()[0].nt.is_none(),
+        "the NT hash is gone with the mechanism"
+    );
+    assert_eq!(scratch.run("list", "").unwrap(), "alice  login plain\n");
+    // Nobody can log in, yet.
+    scratch.configure("[[listener]]\nauth = \"off\"\nnetworks = [\"192.0.2.0/24\"]\n");
+    scratch.run("add bob", "secret").unwrap();
+    assert!(scratch.records()[1].password.is_some() && scratch.records()[1].nt.is_none());
+}
+
+#[test]
+fn a_new_password_leaves_the_rest() {
+    let scratch = Scratch::new("");
+    scratch.run("add alice", "old").unwrap();
+    file::edit(&scratch.users(), None, |records| {
+        records[0].disabled = true;
+        records[0].senders.push("*@example.net".into());
+        Ok::<_, UsersError>(())
+    })
+    .unwrap();
+    let said = scratch.run("password Alice", "new password").unwrap();
+    assert!(said.starts_with("alice has a new password in "), "{said}");
+    let [alice] = <[Record; 1]>::try_from(scratch.records()).unwrap();
+    assert!(fits(&alice, "new password") && !fits(&alice, "old"));
+    assert!(alice.disabled && alice.senders == ["*@example.net"]);
+    let list = scratch.run("list", "").unwrap();
+    assert_eq!(
+        list,
+        "alice  login plain ntlm, disabled, also sends as *@example.net\n"
+    );
+}
+
+#[test]
+fn json_says_what_a_script_wants_to_know() {
+    let scratch = Scratch::new("");
+    assert_eq!(scratch.run("list --json", "").unwrap(), "");
+    assert!(scratch.run("list", "").unwrap().starts_with("no users in "));
+    scratch.run("add alice", "secret").unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(&scratch.run("list --json", "").unwrap()).unwrap();
+    let expected = serde_json::json!(
+        {"name": "alice", "password": true, "nt": true, "disabled": false, "senders": []}
+    );
+    assert_eq!(value, expected);
+}
+
+#[test]
+fn failures_say_why_and_what_to_do() {
+    let scratch = Scratch::new("");
+    scratch.run("add alice", "secret").unwrap();
+    let before = fs::read(scratch.users()).unwrap();
+    for (line, why) in [
+        ("add ALICE", "there is a user alice already"),
+        ("add ALICE", "`pillarbox user password alice`"),
+        (
+            "add a@b.example --domain c.example",
+            "has a domain already; leave --domain out",
+        ),
+        ("add a\\b", "no backslash; use a name such as alice"),
+        ("add a@", "has no domain after the @"),
+        ("remove bob", "there is no user bob in"),
+        ("password bob", "`pillarbox user list --config"),
+    ] {
+        let error = scratch.run(line, "secret").unwrap_err();
+        assert!(error.contains(why), "{line}: {error}");
+    }
+    assert_eq!(fs::read(scratch.users()).unwrap(), before);
+    fs::write(scratch.users(), "[[user]]\nnme = 1\n").unwrap();
+    let error = scratch.run("list", "").unwrap_err();
+    assert!(
+        error.contains("users.toml:2: user[0].nme: unknown key; nearest known key: \"name\""),
+        "{error}"
+    );
+    scratch.configure("nonsense = 1\n");
+    let error = scratch.run("add bob", "secret").unwrap_err();
+    assert!(
+        error.contains("nothing was done") && error.contains("nonsense: unknown key"),
+        "{error}"
+    );
+}
+
+#[test]
+fn removing_from_nothing_makes_nothing() {
+    let scratch = Scratch::new("");
+    assert!(
+        scratch
+            .run("remove bob", "")
+            .unwrap_err()
+            .contains("there is no user bob")
+    );
+    assert!(!scratch.users().exists());
+}
