@@ -179,8 +179,7 @@ class Service:
         self.mail = self.folder / "mail"
         self.config = self.folder / "pillarbox.toml"
         self.log = self.folder / "service.log"
-        self.password_file = self.folder / "password"
-        self.password_file.write_text(PASSWORD + "\n")
+        self.password_file = self.secret_file("password", PASSWORD)
         self.starttls, self.implicit, self.clear, self.relay = (free_port() for _ in range(4))
         self.lines = []
         self.child = None
@@ -221,6 +220,13 @@ domains = ["example.net", "example.org"]
 deliver = "maildir:{self.mail}/{{domain}}/{{local}}"
 """
         )
+
+    def secret_file(self, name, secret):
+        """A file that nobody else may read."""
+        file = self.folder / name
+        file.touch(mode=0o600)
+        file.write_text(secret + "\n")
+        return file
 
     def command(self, *arguments, **options):
         """Runs another verb with the same configuration."""

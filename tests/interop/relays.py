@@ -71,11 +71,24 @@ def own_in_clear(running):
     compare(delivered(running, TO, identifier.encode()), sent, b"ESMTP")
 
 
+@case("send: --tls-ca, and a system that trusts nobody else")
+def own_authority(running):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pillarbox-other-"))
+    try:
+        other, _, _ = certificates(folder)
+        sent, identifier = message()
+        send(running, running.implicit, "implicit", "plain", sent, "--tls-ca", running.ca, ca=other)
+        compare(delivered(running, TO, identifier.encode()), sent, b"ESMTPSA")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @case("send: PLAIN never without TLS")
 def own_plain_in_clear(running):
     done = send_quietly(running, running.clear, "off", "plain")
     expect(done.returncode == 1, f"exit status {done.returncode}")
-    expect(b"AUTH PLAIN" not in done.stdout, f"{done.stdout!r}")
+    expect(b"C: EHLO" in done.stderr, f"no trace: {done.stderr!r}")
+    expect(b"C: AUTH" not in done.stderr, f"{done.stderr!r}")
 
 
 @case("send: an unverified certificate is refused before AUTH")
@@ -155,8 +168,7 @@ def aiosmtpd_refused(running):
 
 @case("send to aiosmtpd: a wrong password")
 def aiosmtpd_wrong(running):
-    wrong = running.folder / "wrong"
-    wrong.write_text("wrong\n")
+    wrong = running.secret_file("wrong", "wrong")
     with acceptor.running(running.folder, running.cert, running.key) as server:
         for mechanism in ("plain", "login", "ntlm"):
             user = f"{acceptor.DOMAIN}\\{acceptor.USER}" if mechanism == "ntlm" else acceptor.USER
@@ -191,8 +203,7 @@ def postfix_case(running):
 
 @case("send to Postfix: a wrong password for each mechanism")
 def postfix_wrong(running):
-    wrong = running.folder / "wrong"
-    wrong.write_text("wrong\n")
+    wrong = running.secret_file("wrong", "wrong")
     with postfix.running() as server:
         for mechanism in ("plain", "login", "ntlm"):
             done = send(running, server.implicit, "implicit", mechanism, message()[0], ca=server.ca,

@@ -8,17 +8,23 @@
 //!   server      plays a server transcript on any `Player`
 //!   driver      a `Player` over a session: the library's own, or the one in the sandbox
 //!   native      the library's sessions
+//!   sandboxed   the built component's sessions, in the sandbox
+//!   convert     the library's types to the bindings', and back
 //!   client      plays a client transcript on any client session
 //!   service     a `Player` over a socket: the built binary
+//!   hosted      a service in this process, on any component
 //!   hostile     builds the component that lies
 //! ```
 
 pub mod client;
+mod convert;
 pub mod driver;
 pub mod escape;
+pub mod hosted;
 pub mod hostile;
 pub mod native;
 pub mod question;
+pub mod sandboxed;
 pub mod server;
 pub mod service;
 pub mod settings;

@@ -166,7 +166,7 @@ fn run(configuration: &str) -> Result<Running, String> {
     let mut running = Running {
         child,
         address: free,
-        state: state,
+        state,
     };
     let mut line = String::new();
     if let Some(output) = output {
@@ -268,7 +268,9 @@ impl Player for SocketPlayer<'_> {
 
     fn send(&mut self, octets: &[u8], feeding: Feeding) -> Result<(), String> {
         let size = match feeding {
-            Feeding::ByOctet => 1,
+            // What an attacker puts behind STARTTLS comes with it; octets that come after the
+            // reply would be a broken handshake.
+            Feeding::ByOctet if !octets.starts_with(b"STARTTLS\r\n") => 1,
             _ => octets.len().max(1),
         };
         let stream = self.stream()?;
