@@ -198,7 +198,14 @@ impl Users for FileUsers {
         }
     }
 
+    /// Looks at the file like `find`, on this thread: a `stat` a second, and a small file where it
+    /// changed. A session may send for hours without another login.
     fn known(&self, name: &str) -> Option<Arc<Record>> {
+        if (self.shared.is_due() || self.table().is_none())
+            && let Err(error) = self.shared.refresh()
+        {
+            self.shared.complain(&error);
+        }
         self.table()?.get(&folded(name)).cloned()
     }
 }

@@ -218,6 +218,16 @@ async fn names_are_found_in_any_case_and_changes_show() {
             .disabled
     );
 
+    // Sender rights follow without another login, and after a reload made the store anew.
+    edit(&path, None, |records| {
+        records[0].senders.clear();
+        Ok::<_, UsersError>(())
+    })
+    .unwrap();
+    for users in [&users, &FileUsers::new(&path)] {
+        assert!(users.known("alice@example.org").unwrap().senders.is_empty());
+    }
+
     fs::remove_file(&path).unwrap();
     assert!(users.find("alice@example.org").await.unwrap().is_none());
 }

@@ -45,8 +45,8 @@ pub trait Users: Send + Sync {
     /// If that cannot be known now: the peer is told to come again (454 4.7.0).
     async fn find(&self, name: &str) -> Result<Option<Arc<Record>>, UsersError>;
 
-    /// What is known of this name at once, without a look outside: sender rights are asked for at
-    /// every MAIL. A backend that keeps nothing in memory answers from what it last found.
+    /// What is known of this name at once: sender rights are asked for at every MAIL. A backend that
+    /// is far away answers from what it last found.
     fn known(&self, name: &str) -> Option<Arc<Record>>;
 }
 
