@@ -25,7 +25,7 @@ pub mod deliver;
 pub mod embedded;
 pub mod listener;
 pub mod log;
-//pub mod outbound;
+pub mod outbound;
 pub mod relay;
 pub mod sandbox;
 pub mod service;

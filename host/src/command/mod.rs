@@ -1,13 +1,13 @@
 //! Arguments to exit status: 0 done, 1 it failed and standard error says why and what to do, 2
 //! wrong usage. A file per verb.
 
-//pub mod check;
+pub mod check;
 pub mod component;
-//pub mod demo;
+pub mod demo;
 pub mod queue;
-//pub mod send;
+pub mod send;
 pub mod serve;
-//pub mod user;
+pub mod user;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,17 +25,17 @@ enum Verb {
     /// Run the service.
     Serve(serve::Arguments),
     /// Read configuration, component, certificates, users and routes; report all that is wrong.
-//    Check(check::Arguments),
+    Check(check::Arguments),
     /// Keep the users of the file backend.
-//    User(user::Arguments),
+    User(user::Arguments),
     /// Submit one message with the component's client session.
-//    Send(send::Arguments),
+    Send(send::Arguments),
     /// Look at and steer the messages in the spool.
     Queue(queue::Arguments),
     /// Look at builds of the component.
     Component(component::Arguments),
-    // Show it all at work, without any configuration, in a scratch folder.
-//    Demo(demo::Arguments),
+    /// Show it all at work, without any configuration, in a scratch folder.
+    Demo(demo::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -44,17 +44,16 @@ pub fn main() -> ExitCode {
         .next()
         .is_some_and(|name| std::path::Path::new(&name).file_stem() == Some("sendmail".as_ref()));
     if called_as_sendmail {
-        //return send::sendmail();
-        return ExitCode::SUCCESS;
+        return send::sendmail();
     }
     match Arguments::parse().verb {
         Verb::Serve(arguments) => serve::run(&arguments),
-//        Verb::Check(arguments) => check::run(&arguments, component::finding),
-//        Verb::User(arguments) => user::run(&arguments, component::derive_nt),
-//        Verb::Send(arguments) => send::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments, component::finding),
+        Verb::User(arguments) => user::run(&arguments, component::derive_nt),
+        Verb::Send(arguments) => send::run(&arguments),
         Verb::Queue(arguments) => queue::run(&arguments),
         Verb::Component(arguments) => component::run(&arguments),
-//        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
     }
 }
 

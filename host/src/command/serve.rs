@@ -13,6 +13,7 @@ use crate::users::{Authenticator, FileUsers, Names, Users};
 use crate::relay::{self, Relay, Retry};
 use crate::{control, embedded, log};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -75,7 +76,7 @@ fn start(config: Config) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?
-        .block_on(serve(prepared, async {}))
+        .block_on(serve(prepared, |_| {}, std::future::pending()))
 }
 
 /// What needs the rights of whoever started us: ports and the state folder.
@@ -170,17 +171,18 @@ fn certificates(config: &Config) -> Result<Certificates, String> {
         None => {
             let pair = tls::self_signed(&config.hostname, &config.state_dir.join("tls"))
                 .map_err(|error| error.to_string())?;
-            tracing::warn!(certificate = %pair.0.display(), "no certificate is configured; a self-signed one is used, which clients will not trust ([tls] certificate, key)");
+            tracing::info!(certificate = %pair.0.display(), "using a self-signed certificate");
             pair
         }
     };
     Certificates::load(&certificate, &key).map_err(|error| error.to_string())
 }
 
-/// Serves until SIGTERM or SIGINT, or until `end` is ready if it is not at once; then drains.
+/// Serves until SIGTERM, SIGINT or `end`; then drains. `ready` is told the listeners' addresses.
 pub(crate) async fn serve(
     prepared: Prepared,
-    ready: impl Future<Output = ()>,
+    ready: impl FnOnce(&[SocketAddr]),
+    end: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let Prepared { config, sockets } = prepared;
     let engine = Engine::new(SandboxLimits {
@@ -224,6 +226,7 @@ pub(crate) async fn serve(
         ))
     };
     let admission = Admission::new(config.limits.connections, config.limits.connections_per_peer);
+    let mut addresses = Vec::new();
     for (listener, socket) in config.listeners.iter().zip(sockets) {
         let address = socket.local_addr().map_err(|error| error.to_string())?;
         let socket = tokio::net::TcpListener::from_std(socket).map_err(|error| error.to_string())?;
@@ -239,12 +242,16 @@ pub(crate) async fn serve(
             crate::config::ListenerTls::Implicit => "implicit",
         };
         println!("listening {address} ({kind})");
+        addresses.push(address);
     }
     // Scripts wait for these lines on a pipe.
     let _ = std::io::stdout().flush();
-    ready.await;
+    ready(&addresses);
 
-    steer(&config, &service, &reload).await?;
+    tokio::select! {
+        steered = steer(&config, &service, &reload) => steered?,
+        () = end => {}
+    }
     service.end();
     tracing::info!(connections = admission.count(), "ending");
     let mut again = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;

@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+/// Reads of unwanted octets after our end of a connection.
+const MOST_SCRAP: usize = 256;
+
 /// One connection's socket.
 pub enum Transport {
     /// In clear.
@@ -94,17 +97,30 @@ impl Transport {
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Ends the connection in an orderly way.
+    /// Ends the connection in an orderly way. Octets that the peer has sent and nobody read would
+    /// turn the end into a reset, which can destroy a reply on its way: they are read and dropped,
+    /// for a moment.
     pub async fn close(&mut self) {
         let close = async {
             // The peer may be gone already; there is nothing left to lose.
             let _ = match self {
                 Self::Clear(socket) => socket.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
-                Self::Gone => Ok(()),
+                Self::Gone => return,
             };
+            let mut scrap = [0; 4096];
+            for _ in 0..MOST_SCRAP {
+                match self.take(&mut scrap).await {
+                    Ok(Some(length)) if length > 0 => {
+                        if self.readable().await.is_err() {
+                            break;
+                        }
+                    }
+                    _ => break,
+                }
+            }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(5), close).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), close).await;
         *self = Self::Gone;
     }
 }

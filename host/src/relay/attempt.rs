@@ -107,7 +107,7 @@ fn tell(claimed: &Claimed, route: &str, outcome: &Outcome) {
         .duration_since(claimed.message.received)
         .unwrap_or_default();
     tracing::info!(
-        message = %claimed.message.id,
+        id = %claimed.message.id,
         mailbox = %claimed.recipient.mailbox,
         route,
         delay = delay.as_secs_f64(),
@@ -120,7 +120,7 @@ fn tell(claimed: &Claimed, route: &str, outcome: &Outcome) {
 /// The lease runs on; when it ends, the attempt is repeated.
 fn unsettled(claimed: &Claimed, error: &SpoolError) {
     tracing::error!(
-        message = %claimed.message.id,
+        id = %claimed.message.id,
         mailbox = %claimed.recipient.mailbox,
         error = %with_causes(error),
         "cannot record what came of an attempt; it will be repeated"

@@ -138,7 +138,7 @@ impl Running {
         let key = self.recipients.remove(&id);
         if let (Some((message, ordinal)), Some(error)) = (key, error) {
             // A bug; the lease sees to it that the recipient is tried again.
-            tracing::error!(%message, ordinal, %error, "an attempt was cut short");
+            tracing::error!(id = %message, ordinal, %error, "an attempt was cut short");
         }
     }
 }

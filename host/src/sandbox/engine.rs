@@ -121,9 +121,9 @@ impl Engine {
             .map_err(|_| SandboxError::Engine("the pool is closed".into()))
     }
 
-    /// Places that are free now.
-    pub fn free(&self) -> usize {
-        self.slots.available_permits()
+    /// Whether fewer than an eighth of the places are free.
+    pub fn is_short(&self) -> bool {
+        self.slots.available_permits() < self.limits.sandboxes as usize / 8
     }
 
     /// A store with all limits set.

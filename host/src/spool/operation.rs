@@ -408,7 +408,7 @@ pub(super) fn set_aside(
 
 /// Tells the operator of damage.
 pub(super) fn report(id: &str, reason: &str) {
-    tracing::error!(message = %id, %reason, "a damaged message was set aside: its recipients are held");
+    tracing::error!(%id, %reason, "a damaged message was set aside: its recipients are held");
 }
 
 /// Number of the message's row, and whether its content is in it.
