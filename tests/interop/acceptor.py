@@ -31,8 +31,6 @@ class Handler:
 
     def __init__(self, certificate):
         self.messages = []
-        self.mechanisms = []
-        self.bound = None
         with open(certificate, "rb") as file:
             found = x509.load_pem_x509_certificate(file.read())
         der = found.public_bytes(serialization.Encoding.DER)
@@ -76,15 +74,11 @@ class Handler:
         return AuthResult(success=context.complete, auth_data="NTLM")
 
 
-def authenticator(handler):
+def check_password(server, session, envelope, mechanism, data):
     """For aiosmtpd's own LOGIN and PLAIN."""
-
-    def check(server, session, envelope, mechanism, data):
-        handler.mechanisms.append(mechanism)
-        good = data.login == USER.encode() and data.password == PASSWORD.encode()
-        return AuthResult(success=good)
-
-    return check
+    good = data.login == USER.encode() and data.password == PASSWORD.encode()
+    # What is not handled is answered 535 by aiosmtpd.
+    return AuthResult(success=good, handled=good)
 
 
 class Server:
@@ -105,7 +99,7 @@ class Server:
         """What a new connection gets."""
         return SMTP(self.handler, hostname="mail.example.net", loop=self.loop,
                     enable_SMTPUTF8=True, auth_required=True, auth_require_tls=False,
-                    authenticator=authenticator(self.handler), **options)
+                    authenticator=check_password, **options)
 
     def serve(self):
         asyncio.set_event_loop(self.loop)
