@@ -11,7 +11,13 @@ const TARGET: &str = "wasm32-wasip2";
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for watched in ["wit", "component", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+    for watched in [
+        "wit",
+        "component",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-env-changed=PILLARBOX_COMPONENT");
@@ -48,10 +54,14 @@ fn build(root: &Path, out: &Path) -> PathBuf {
         .env("RUSTFLAGS", "-C target-feature=+simd128");
     match command.status() {
         Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("building the component failed ({status}); see above")),
+        Ok(status) => fail(&format!(
+            "building the component failed ({status}); see above"
+        )),
         Err(error) => fail(&format!("cannot run cargo for the component: {error}")),
     }
-    folder.join(TARGET).join("component/pillarbox_component.wasm")
+    folder
+        .join(TARGET)
+        .join("component/pillarbox_component.wasm")
 }
 
 /// rustup fetches the targets of rust-toolchain.toml with a new toolchain, but not for one that is

@@ -23,19 +23,39 @@ cases!(wit::EightBit, own::EightBit, Refuse, Convert);
 fields!(
     wit::Settings,
     own::Settings,
-    moved { hostname, server, port, clear_text, lmtp },
-    converted { tls, mechanisms, eight_bit }
+    moved {
+        hostname,
+        server,
+        port,
+        clear_text,
+        lmtp
+    },
+    converted {
+        tls,
+        mechanisms,
+        eight_bit
+    }
 );
 fields!(
     wit::Credentials,
     own::Credentials,
-    moved { user, domain, workstation, secret },
+    moved {
+        user,
+        domain,
+        workstation,
+        secret
+    },
     converted {}
 );
 fields!(
     wit::Offer,
     own::Offer,
-    moved { max_size, max_recipients, max_messages, extensions },
+    moved {
+        max_size,
+        max_recipients,
+        max_messages,
+        extensions
+    },
     converted {}
 );
 cases!(
@@ -47,7 +67,12 @@ cases!(
     Again,
     Unknown
 );
-fields!(wit::Outcome, own::Outcome, moved { notifies }, converted { verdict, reply });
+fields!(
+    wit::Outcome,
+    own::Outcome,
+    moved { notifies },
+    converted { verdict, reply }
+);
 cases!(
     wit::Stage,
     own::Stage,
@@ -59,7 +84,12 @@ cases!(
     Ended
 );
 cases!(wit::Loss, own::Loss, Closed, Timeout, Handshake);
-fields!(wit::Failure, own::Failure, moved { text, temporary }, converted { stage, reply });
+fields!(
+    wit::Failure,
+    own::Failure,
+    moved { text, temporary },
+    converted { stage, reply }
+);
 
 impl Convert<wit::Action> for own::Action {
     fn convert(self) -> wit::Action {

@@ -73,28 +73,84 @@ macro_rules! fields {
 pub(crate) use fields;
 
 fields!(wit::Span, own::Span, moved { offset, length }, converted {});
-fields!(wit::Reply, own::Reply, moved { code, status, lines }, converted {});
-cases!(wit::BodyType, own::BodyType, SevenBit, EightBitMime, BinaryMime);
+fields!(
+    wit::Reply,
+    own::Reply,
+    moved {
+        code,
+        status,
+        lines
+    },
+    converted {}
+);
+cases!(
+    wit::BodyType,
+    own::BodyType,
+    SevenBit,
+    EightBitMime,
+    BinaryMime
+);
 cases!(wit::DsnReturn, own::DsnReturn, Full, Headers);
-fields!(wit::DeliverBy, own::DeliverBy, moved { seconds, notify, trace }, converted {});
+fields!(
+    wit::DeliverBy,
+    own::DeliverBy,
+    moved {
+        seconds,
+        notify,
+        trace
+    },
+    converted {}
+);
 fields!(
     wit::ReversePathParameters,
     own::ReversePathParameters,
-    moved { size, smtputf8, envid, auth, require_tls, hold_for, priority },
-    converted { body, ret, deliver_by }
+    moved {
+        size,
+        smtputf8,
+        envid,
+        auth,
+        require_tls,
+        hold_for,
+        priority
+    },
+    converted {
+        body,
+        ret,
+        deliver_by
+    }
 );
-fields!(wit::ForwardPath, own::ForwardPath, moved { mailbox, orcpt }, converted { notify });
+fields!(
+    wit::ForwardPath,
+    own::ForwardPath,
+    moved { mailbox, orcpt },
+    converted { notify }
+);
 fields!(
     wit::Envelope,
     own::Envelope,
-    moved { id, reverse_path, protocol, greeted },
-    converted { parameters, forward_paths }
+    moved {
+        id,
+        reverse_path,
+        protocol,
+        greeted
+    },
+    converted {
+        parameters,
+        forward_paths
+    }
 );
 fields!(
     wit::ContentFacts,
     own::ContentFacts,
     moved {
-        size, header_eight_bit, body_eight_bit, binary, bare, signed, message_id, tls_waived
+        size,
+        header_eight_bit,
+        body_eight_bit,
+        binary,
+        bare,
+        signed,
+        message_id,
+        tls_waived
     },
     converted {}
 );
@@ -117,15 +173,33 @@ fields!(
     wit::NtlmResponse,
     own::NtlmResponse,
     moved {
-        user, domain, workstation, server_challenge, nt_response, negotiate, challenge, authenticate
+        user,
+        domain,
+        workstation,
+        server_challenge,
+        nt_response,
+        negotiate,
+        challenge,
+        authenticate
     },
     converted {}
 );
-fields!(wit::ScramSalt, own::ScramSalt, moved { salt, iterations }, converted {});
+fields!(
+    wit::ScramSalt,
+    own::ScramSalt,
+    moved { salt, iterations },
+    converted {}
+);
 fields!(
     wit::TlsFacts,
     own::TlsFacts,
-    moved { version, cipher, verified, server_end_point, exporter },
+    moved {
+        version,
+        cipher,
+        verified,
+        server_end_point,
+        exporter
+    },
     converted {}
 );
 cases!(
@@ -141,7 +215,14 @@ cases!(
     Quit,
     Closed
 );
-cases!(wit::Dismissal, own::Dismissal, Timeout, Shutdown, Overload, Fault);
+cases!(
+    wit::Dismissal,
+    own::Dismissal,
+    Timeout,
+    Shutdown,
+    Overload,
+    Fault
+);
 fields!(wit::Fault, own::Fault, moved { text }, converted {});
 
 impl Convert<own::Notify> for wit::Notify {

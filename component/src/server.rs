@@ -25,32 +25,78 @@ fields!(wit::Peer, own::Peer, moved { address, port }, converted {});
 fields!(
     wit::PasswordCheck,
     own::PasswordCheck,
-    moved { authorization, user, password },
+    moved {
+        authorization,
+        user,
+        password
+    },
     converted {}
 );
-fields!(wit::CramMd5Check, own::CramMd5Check, moved { user, challenge, digest }, converted {});
+fields!(
+    wit::CramMd5Check,
+    own::CramMd5Check,
+    moved {
+        user,
+        challenge,
+        digest
+    },
+    converted {}
+);
 fields!(
     wit::ScramStart,
     own::ScramStart,
-    moved { authorization, user },
+    moved {
+        authorization,
+        user
+    },
     converted { mechanism }
 );
-fields!(wit::ScramProof, own::ScramProof, moved { messages, proof }, converted {});
+fields!(
+    wit::ScramProof,
+    own::ScramProof,
+    moved { messages, proof },
+    converted {}
+);
 fields!(
     wit::TokenCheck,
     own::TokenCheck,
-    moved { authorization, user, token },
+    moved {
+        authorization,
+        user,
+        token
+    },
     converted { mechanism }
 );
 fields!(
     wit::Settings,
     own::Settings,
     moved {
-        hostname, serial, clear_text, authentication_required, max_message_size, max_recipients,
-        max_hold, min_deliver_by, ntlm_domain, ntlm_computer, ask_sender, ask_recipient, add_date,
-        add_message_id, add_sender, check_header_domains, keep_bcc, legacy_auth_line
+        hostname,
+        serial,
+        clear_text,
+        authentication_required,
+        max_message_size,
+        max_recipients,
+        max_hold,
+        min_deliver_by,
+        ntlm_domain,
+        ntlm_computer,
+        ask_sender,
+        ask_recipient,
+        add_date,
+        add_message_id,
+        add_sender,
+        check_header_domains,
+        keep_bcc,
+        legacy_auth_line
     },
-    converted { admission, tls, mechanisms, extensions, bare_lf }
+    converted {
+        admission,
+        tls,
+        mechanisms,
+        extensions,
+        bare_lf
+    }
 );
 
 impl Convert<own::Extensions> for wit::Extensions {

@@ -22,13 +22,19 @@ cases!(
 fields!(
     wit::NtlmPolicy,
     own::NtlmPolicy,
-    moved { require_integrity, require_binding },
+    moved {
+        require_integrity,
+        require_binding
+    },
     converted {}
 );
 fields!(
     wit::ScramKeys,
     own::ScramKeys,
-    moved { stored_key, server_key },
+    moved {
+        stored_key,
+        server_key
+    },
     converted { digest }
 );
 

@@ -100,7 +100,9 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
     let own = nix::unistd::geteuid().as_raw();
     let (read, mut write) = stream.into_split();
     if peer.uid() != own && peer.uid() != 0 {
-        return write.write_all(b"refused: not the service's account\n").await;
+        return write
+            .write_all(b"refused: not the service's account\n")
+            .await;
     }
     let mut line = String::new();
     tokio::io::BufReader::new(read.take(MOST))
@@ -139,7 +141,9 @@ pub fn ask(state_dir: &Path, request: Request) -> Result<bool, String> {
         .write_all(format!("{}\n", request.name()).as_bytes())
         .map_err(failed)?;
     let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).map_err(failed)?;
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .map_err(failed)?;
     match answer.trim() {
         "done" => Ok(true),
         other => Err(format!("the service answers: {other}")),

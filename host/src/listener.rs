@@ -169,7 +169,9 @@ mod tests {
         let admission = Admission::new(3, 2);
         let peer: IpAddr = "192.0.2.1".parse().unwrap();
         let first = admission.place(peer).unwrap();
-        let _second = admission.place("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        let _second = admission
+            .place("::ffff:192.0.2.1".parse().unwrap())
+            .unwrap();
         assert!(admission.place(peer).is_none());
         let _other = admission.place("192.0.2.2".parse().unwrap()).unwrap();
         assert!(admission.place("192.0.2.3".parse().unwrap()).is_none());

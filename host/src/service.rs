@@ -37,6 +37,8 @@ pub struct Runtime {
     pub senders: Arc<dyn Senders + Send + Sync>,
     /// What NTLM clients must bring.
     pub ntlm_policy: NtlmPolicy,
+    /// Where the users are kept.
+    pub users: Arc<dyn Users>,
     /// Who is who.
     pub authenticator: Arc<Authenticator>,
 }
@@ -71,7 +73,7 @@ impl Runtime {
             .collect::<Result<Arc<[_]>, String>>()?;
         let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
             Policy::Any => Arc::new(Anybody),
-            Policy::Own => Arc::new(OwnAddresses::new(users, &config.hostname)),
+            Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
         };
         Ok(Self {
             hostname: config.hostname.clone(),
@@ -83,6 +85,7 @@ impl Runtime {
                 require_integrity: config.auth.ntlm_mic_required,
                 require_binding: false,
             },
+            users,
             authenticator,
         })
     }
@@ -158,7 +161,7 @@ impl ListenerState {
                 add_date: config.submission.add_date,
                 add_message_id: config.submission.add_message_id,
                 add_sender: false,
-                check_header_domains: false,
+                check_header_domains: listener.check_header_domains,
                 keep_bcc: listener.keep_bcc,
                 bare_lf: if listener.bare_lf_convert {
                     BareLf::Convert
@@ -267,6 +270,13 @@ impl Service {
         self.build.load_full()
     }
 
+    /// Gives new connections another build, which an operator chose; its verifier too.
+    pub fn set_build(&self, build: Arc<Build>) {
+        self.verifier
+            .store(Arc::new(Verifier::new(Arc::clone(&build))));
+        self.build.store(build);
+    }
+
     /// The promoted build's verifier.
     pub fn verifier(&self) -> Arc<Verifier> {
         self.verifier.load_full()
@@ -304,7 +314,11 @@ fn base36(mut number: u64) -> String {
             break;
         }
     }
-    digits.iter().rev().map(|digit| char::from(*digit)).collect()
+    digits
+        .iter()
+        .rev()
+        .map(|digit| char::from(*digit))
+        .collect()
 }
 
 #[cfg(test)]

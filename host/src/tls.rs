@@ -116,7 +116,11 @@ impl Certificates {
 }
 
 fn modified(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
-    [certificate, key].map(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok())
+    [certificate, key].map(|path| {
+        fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    })
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
@@ -189,10 +193,11 @@ fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
     match algorithm.as_str() {
         // md5, sha1, sha224 and sha256 with RSA; ecdsa-with-SHA1 and -SHA256.
-        "1.2.840.113549.1.1.4" | "1.2.840.113549.1.1.5" | "1.2.840.113549.1.1.11"
-        | "1.2.840.10045.4.1" | "1.2.840.10045.4.3.2" => {
-            Some(Sha256::digest(certificate).to_vec())
-        }
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.1"
+        | "1.2.840.10045.4.3.2" => Some(Sha256::digest(certificate).to_vec()),
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => {
             Some(Sha384::digest(certificate).to_vec())
         }
@@ -220,7 +225,10 @@ pub fn self_signed(hostname: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
         .map_err(|error| failed(&error))?;
     fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     // The key first: a certificate without its key would be taken for a finished pair.
-    for (path, pem) in [(&key, made.signing_key.serialize_pem()), (&certificate, made.cert.pem())] {
+    for (path, pem) in [
+        (&key, made.signing_key.serialize_pem()),
+        (&certificate, made.cert.pem()),
+    ] {
         fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -281,7 +289,12 @@ fn version(version: Option<ProtocolVersion>) -> String {
 /// The registered name: rustls writes `TLS13_` where the registry has `TLS_`.
 fn cipher(suite: Option<rustls::SupportedCipherSuite>) -> String {
     suite
-        .and_then(|suite| suite.suite().as_str().map(|name| name.replace("TLS13_", "TLS_")))
+        .and_then(|suite| {
+            suite
+                .suite()
+                .as_str()
+                .map(|name| name.replace("TLS13_", "TLS_"))
+        })
         .unwrap_or_default()
 }
 
@@ -302,7 +315,11 @@ mod tests {
         let certificates = Certificates::load(&certificate, &key).unwrap();
         // ecdsa-with-SHA256: 32 octets.
         assert_eq!(
-            certificates.current().server_end_point.as_ref().map(Vec::len),
+            certificates
+                .current()
+                .server_end_point
+                .as_ref()
+                .map(Vec::len),
             Some(32)
         );
         assert!(!certificates.refresh().unwrap());

@@ -69,7 +69,10 @@ fn inspect(file: Option<&Path>, json: bool) -> ExitCode {
             "version  {}",
             inspection.version.as_deref().unwrap_or("(none)")
         );
-        for (label, names) in [("imports", &inspection.imports), ("exports", &inspection.exports)] {
+        for (label, names) in [
+            ("imports", &inspection.imports),
+            ("exports", &inspection.exports),
+        ] {
             for (index, name) in names.iter().enumerate() {
                 println!("{:8} {name}", if index == 0 { label } else { "" });
             }
@@ -89,9 +92,7 @@ fn inspect(file: Option<&Path>, json: bool) -> ExitCode {
 /// For `check`: what is wrong with the configured component, if anything.
 pub fn finding(file: Option<&Path>) -> Option<String> {
     small_engine()
-        .and_then(|engine| {
-            embedded::load(&engine, file, None).map_err(|error| error.to_string())
-        })
+        .and_then(|engine| embedded::load(&engine, file, None).map_err(|error| error.to_string()))
         .err()
 }
 

@@ -96,7 +96,10 @@ async fn tell(folder: &Path) -> Result<(), String> {
         println!("   imports {import}");
     }
 
-    say("2. The service", "one user; verifiers are kept, never the password:");
+    say(
+        "2. The service",
+        "one user; verifiers are kept, never the password:",
+    );
     let config = configuration(folder)?;
     add_user(&config, &build)?;
     println!("   {USER} in {}", shown(folder, &config.auth.path));
@@ -122,9 +125,7 @@ async fn tell(folder: &Path) -> Result<(), String> {
     let submitted = submit_all(folder, &build, &addresses).await;
     // Dropping the other end would end the service as well.
     let _ = end.send(());
-    let served = service
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()));
+    let served = service.await.unwrap_or_else(|error| Err(error.to_string()));
     submitted?;
     served?;
     println!("\nThat is all: three sessions, three sandboxes, three messages. Next: README.md");

@@ -6,7 +6,9 @@
 use super::{chain, failed, small_runtime};
 use crate::config::Config;
 use crate::control;
-use crate::spool::{Access, Change, Detail, Entry, Filter, Spool, SpoolError, Sqlite, State, timestamp};
+use crate::spool::{
+    Access, Change, Detail, Entry, Filter, Spool, SpoolError, Sqlite, State, timestamp,
+};
 use clap::{Subcommand, ValueEnum};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -330,7 +332,12 @@ fn change(change: Change, steer: &Steer) -> Result<bool, Trouble> {
     };
     let absent = block_on(async {
         if !steer.all {
-            return report(change, steer, &steer.ids, spool.change(change, &steer.ids).await?);
+            return report(
+                change,
+                steer,
+                &steer.ids,
+                spool.change(change, &steer.ids).await?,
+            );
         }
         let mut after = None;
         loop {

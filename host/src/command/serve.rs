@@ -4,13 +4,13 @@ use super::failed;
 use crate::config::{Config, Finding};
 use crate::deliver::Maildirs;
 use crate::listener::{self, Admission};
+use crate::relay::{self, Relay, Retry};
 use crate::sandbox::verifier::Verifier;
 use crate::sandbox::{Engine, SandboxLimits};
 use crate::service::{ListenerState, Runtime, Service};
 use crate::spool::{Access, Spool, Sqlite};
 use crate::tls::{self, Certificates};
 use crate::users::{Authenticator, FileUsers, Names, Users};
-use crate::relay::{self, Relay, Retry};
 use crate::{control, embedded, log};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -209,27 +209,36 @@ pub(crate) async fn serve(
         Arc::new(Verifier::new(Arc::clone(&build))),
         Arc::new(certificates(&config)?),
     ));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), build = build.digest, hostname = config.hostname, "starting");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        build = build.digest,
+        hostname = config.hostname,
+        "starting"
+    );
 
     let reload = Arc::new(Notify::new());
     let control = control::bind(&config.state_dir)?;
-    tokio::spawn(control::run(control, Arc::clone(&service), Arc::clone(&reload)));
+    tokio::spawn(control::run(
+        control,
+        Arc::clone(&service),
+        Arc::clone(&reload),
+    ));
     let relay = {
         let mut ending = service.ending();
-        tokio::spawn(relay::run(
-            relay_of(&config, &service),
-            wake,
-            async move {
-                // An error means that the service is gone: the end as well.
-                let _ = ending.wait_for(|ending| *ending).await;
-            },
-        ))
+        tokio::spawn(relay::run(relay_of(&config, &service), wake, async move {
+            // An error means that the service is gone: the end as well.
+            let _ = ending.wait_for(|ending| *ending).await;
+        }))
     };
-    let admission = Admission::new(config.limits.connections, config.limits.connections_per_peer);
+    let admission = Admission::new(
+        config.limits.connections,
+        config.limits.connections_per_peer,
+    );
     let mut addresses = Vec::new();
     for (listener, socket) in config.listeners.iter().zip(sockets) {
         let address = socket.local_addr().map_err(|error| error.to_string())?;
-        let socket = tokio::net::TcpListener::from_std(socket).map_err(|error| error.to_string())?;
+        let socket =
+            tokio::net::TcpListener::from_std(socket).map_err(|error| error.to_string())?;
         tokio::spawn(listener::run(
             Arc::clone(&service),
             Arc::new(ListenerState::new(&config, listener)),
@@ -305,7 +314,9 @@ fn refresh_certificates(service: &Service) {
     match service.certificates().refresh() {
         Ok(true) => tracing::info!("new certificate in force"),
         Ok(false) => {}
-        Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays in force"),
+        Err(error) => {
+            tracing::error!(%error, "the new certificate cannot be used; the old one stays in force")
+        }
     }
 }
 
@@ -320,20 +331,33 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
         tracing::error!("the configuration cannot be used; the old one stays in force");
         return;
     };
-    let replaced = users(&new)
+    let kept = (new.auth == config.auth && new.hostname == config.hostname)
+        .then(|| service.runtime())
+        .map(|runtime| {
+            (
+                Arc::clone(&runtime.users),
+                Arc::clone(&runtime.authenticator),
+            )
+        });
+    // What is remembered of passwords and guesses outlives a reload that does not concern it.
+    let replaced = kept
+        .map_or_else(|| users(&new), Ok)
         .and_then(|(users, authenticator)| Runtime::new(&new, users, authenticator));
     match replaced {
         Ok(runtime) => service.set_runtime(runtime),
         Err(error) => {
-            tracing::error!(error, "the configuration cannot be used; the old one stays in force");
+            tracing::error!(
+                error,
+                "the configuration cannot be used; the old one stays in force"
+            );
             return;
         }
     }
+    reload_component(&new, service);
     for (key, same) in [
         ("hostname", new.hostname == config.hostname),
         ("state-dir", new.state_dir == config.state_dir),
         ("user", new.user == config.user),
-        ("component", new.component == config.component),
         ("limits", new.limits == config.limits),
         ("listener", new.listeners == config.listeners),
         ("tls", new.tls == config.tls),
@@ -343,6 +367,30 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
         }
     }
     tracing::info!("configuration reloaded");
+}
+
+/// New connections get the component that is configured now; sessions that run keep theirs.
+fn reload_component(config: &Config, service: &Service) {
+    let old = service.build();
+    let cache = config.state_dir.join("code");
+    // Compiling takes a while, on a thread that may block.
+    let loaded = tokio::task::block_in_place(|| {
+        embedded::load(&old.engine, config.component.path.as_deref(), Some(&cache))
+    });
+    match loaded {
+        Ok(build) if build.digest == old.digest => {}
+        Ok(build) => {
+            tracing::info!(
+                build = build.digest,
+                old = old.digest,
+                "new component in force"
+            );
+            service.set_build(build);
+        }
+        Err(error) => {
+            tracing::error!(%error, build = old.digest, "the component cannot be used; the old one stays in force");
+        }
+    }
 }
 
 fn report(finding: &Finding) {

@@ -73,6 +73,7 @@ pub static LISTENER: Shape = Shape {
         "bare-lf",
         "legacy-auth-line",
         "keep-bcc",
+        "check-header-domains",
     ],
     family: ALL,
 };

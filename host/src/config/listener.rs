@@ -91,6 +91,9 @@ pub struct Listener {
     pub legacy_auth_line: bool,
     /// Bcc stays in messages. Default false: a submission server removes it (profile R6409-8-e).
     pub keep_bcc: bool,
+    /// Whether address fields of the header must have fully qualified domains. Default true: RFC
+    /// 6409 section 4.2 demands it; scanners that write `From: scanner@printer` need it off.
+    pub check_header_domains: bool,
 }
 
 impl Listener {
@@ -106,6 +109,7 @@ impl Listener {
             bare_lf_convert: false,
             legacy_auth_line: false,
             keep_bcc: false,
+            check_header_domains: true,
         }
     }
 
@@ -217,6 +221,10 @@ impl Listener {
                 .unwrap_or(false),
             legacy_auth_line: flag("legacy-auth-line"),
             keep_bcc: flag("keep-bcc"),
+            check_header_domains: section
+                .value("check-header-domains")
+                .and_then(|value| value.boolean())
+                .unwrap_or(true),
             ..Self::at(address, tls)
         };
         (listener, good)

@@ -5,7 +5,8 @@
 //! so, never ignored. `docs/configuration.md` explains each key to administrators; here each
 //! default has its reason beside its field.
 //!
-//! Beyond the documented contract a file may have: `keep-bcc` in `[[listener]]`, `ntlm-domain` and
+//! Beyond the documented contract a file may have: `keep-bcc` and
+//! `check-header-domains` in `[[listener]]`, `ntlm-domain` and
 //! `ntlm-computer` in `[auth]`, and `format` and `level` in `[log]`.
 //!
 //! One file a table: [`listener`], [`limits`], [`auth`], ... with its structure, its defaults and

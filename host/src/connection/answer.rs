@@ -49,16 +49,19 @@ impl Connection {
             | Question::ScramFirst(_)
             | Question::ScramFinal(_)
             | Question::Token(_)
-            | Question::External(_) => Err(SandboxError::violation(
-                "a mechanism that was not enabled",
-            )),
+            | Question::External(_) => {
+                Err(SandboxError::violation("a mechanism that was not enabled"))
+            }
         }
     }
 
     fn may(&self, mechanisms: &[Mechanism]) -> Result<(), SandboxError> {
         let allowed = mechanisms.iter().any(|mechanism| {
-            self.authority
-                .may_authenticate(*mechanism, self.facts.is_some(), self.identity.as_deref())
+            self.authority.may_authenticate(
+                *mechanism,
+                self.facts.is_some(),
+                self.identity.as_deref(),
+            )
         });
         if allowed {
             Ok(())

@@ -30,7 +30,12 @@ pub trait Senders {
 
 impl Authority {
     /// May this mechanism be used now? (R4954-4-l)
-    pub fn may_authenticate(&self, mechanism: Mechanism, tls: bool, identity: Option<&str>) -> bool {
+    pub fn may_authenticate(
+        &self,
+        mechanism: Mechanism,
+        tls: bool,
+        identity: Option<&str>,
+    ) -> bool {
         let clear_text = matches!(mechanism, Mechanism::Plain | Mechanism::Login);
         self.welcome
             && identity.is_none()
@@ -61,14 +66,10 @@ impl Authority {
         if sender(identity, senders, &envelope.reverse_path).is_err() {
             return Err("a reverse-path that this identity may not use".into());
         }
-        if envelope
-            .forward_paths
-            .iter()
-            .any(|forward_path| {
-                self.recipient(identity, routes, &forward_path.mailbox)
-                    .is_err()
-            })
-        {
+        if envelope.forward_paths.iter().any(|forward_path| {
+            self.recipient(identity, routes, &forward_path.mailbox)
+                .is_err()
+        }) {
             return Err("a recipient that was refused".into());
         }
         Ok(())
@@ -183,8 +184,16 @@ mod tests {
         let away = routes("discard");
         assert!(authority.recipient(None, &here, "a@EXAMPLE.org").is_ok());
         assert!(authority.recipient(None, &away, "a@example.org").is_err());
-        assert!(authority.recipient(Some("b"), &away, "a@example.org").is_ok());
-        assert!(authority.recipient(Some("b"), &away, "a@example.com").is_err());
+        assert!(
+            authority
+                .recipient(Some("b"), &away, "a@example.org")
+                .is_ok()
+        );
+        assert!(
+            authority
+                .recipient(Some("b"), &away, "a@example.com")
+                .is_err()
+        );
         authority.trusted = true;
         assert!(authority.recipient(None, &away, "a@example.org").is_ok());
     }

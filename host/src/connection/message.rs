@@ -89,11 +89,7 @@ impl Connection {
     }
 
     /// Whether any recipient is due at once.
-    async fn append(
-        &mut self,
-        message: Message,
-        facts: ContentFacts,
-    ) -> Result<bool, SpoolError> {
+    async fn append(&mut self, message: Message, facts: ContentFacts) -> Result<bool, SpoolError> {
         if let Some(error) = message.failed {
             return Err(error);
         }

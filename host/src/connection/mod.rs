@@ -189,7 +189,10 @@ async fn run(
 
 /// 421 4.3.0: a session ended by its component; the host's own words, so that they need none.
 async fn last_words(transport: &mut Transport, service: &Service) {
-    let words = format!("421 4.3.0 {} internal error\r\n", service.runtime().hostname);
+    let words = format!(
+        "421 4.3.0 {} internal error\r\n",
+        service.runtime().hostname
+    );
     let _ = transport
         .give(words.as_bytes(), Duration::from_secs(5))
         .await;
@@ -367,7 +370,10 @@ impl Connection {
             .unwrap_or(Arrival::Silence))
     }
 
-    async fn wait_within(&mut self, patience: Duration) -> Result<Option<Arrival>, ConnectionError> {
+    async fn wait_within(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Arrival>, ConnectionError> {
         let mut ending = self.service.ending();
         let dismissed = self.dismissed;
         let arrives = async {
@@ -495,6 +501,12 @@ fn settings(
 fn printable(text: &str) -> String {
     text.chars()
         .take(200)
-        .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
+        .map(|c| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c
+            } else {
+                '?'
+            }
+        })
         .collect()
 }

@@ -7,9 +7,9 @@ use crate::sandbox::v0_1::types::Phase;
 use crate::timeout;
 use tokio::time::Instant;
 
-/// Octets of one read. With the one unfinished line that a session may leave, the buffer never has
-/// more than 64 KiB.
-const READ: usize = 16 * 1024;
+/// Octets of one read. A session that ends in the middle of what it was given leaves the rest, and
+/// more than 12,288 octets it must not leave: its longest line (4,096) and one read stay below.
+const READ: usize = 8 * 1024;
 
 impl Dialogue {
     /// Reads once, and lets the session see it.

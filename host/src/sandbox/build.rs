@@ -205,7 +205,10 @@ fn compiled(
             .map_err(|error| SandboxError::Refused(format!("{error:#}")));
     };
     let mut hasher = std::hash::DefaultHasher::new();
-    engine.engine.precompile_compatibility_hash().hash(&mut hasher);
+    engine
+        .engine
+        .precompile_compatibility_hash()
+        .hash(&mut hasher);
     let path = folder.join(format!("{digest}-{:016x}.code", hasher.finish()));
     if is_private(&path) {
         // SAFETY: deserializing trusts the file. It lies in a folder and has a mode that only this

@@ -2,9 +2,9 @@
 
 use super::engine::begin_call;
 use super::imports::State;
+use super::v0_1::Submission;
 use super::v0_1::client::{Action, Credentials, Loss, Progress, Settings};
 use super::v0_1::types::{ContentFacts, Envelope, Fault, TlsFacts};
-use super::v0_1::Submission;
 use super::{Build, SandboxError};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;

@@ -95,7 +95,9 @@ impl Engine {
                 let pause = (slice / 2).max(Duration::from_millis(1));
                 while !ended.load(Ordering::Relaxed) {
                     std::thread::sleep(pause);
-                    let Some(engine) = engine.upgrade() else { break };
+                    let Some(engine) = engine.upgrade() else {
+                        break;
+                    };
                     engine.increment_epoch();
                 }
             })

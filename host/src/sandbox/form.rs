@@ -259,7 +259,11 @@ fn replies(octets: &[u8]) -> Result<(), String> {
             return wrong();
         };
         rest = &rest[end + 1..];
-        let most = if line.starts_with(b"334 ") { MOST_LINE } else { 510 };
+        let most = if line.starts_with(b"334 ") {
+            MOST_LINE
+        } else {
+            510
+        };
         let good = line.len() >= 4
             && line.len() <= most
             && matches!(line[0], b'2'..=b'5')
@@ -352,7 +356,11 @@ mod tests {
         assert!(form().check(0, &progress(0, vec![report(); 24])).is_ok());
         assert!(form().check(0, &progress(0, vec![report(); 25])).is_err());
         let send = Action::Send(b"250 2.0.0 ok\r\n".to_vec());
-        assert!(form().check(0, &progress(0, vec![send.clone(); 64])).is_ok());
+        assert!(
+            form()
+                .check(0, &progress(0, vec![send.clone(); 64]))
+                .is_ok()
+        );
         assert!(form().check(0, &progress(0, vec![send; 65])).is_err());
     }
 
@@ -367,7 +375,15 @@ mod tests {
         for good in ["220 x\r\n", "250-a\r\n250 b\r\n", "334 \r\n"] {
             assert!(replies(good.as_bytes()).is_ok(), "{good:?}");
         }
-        for bad in ["", "hello\r\n", "250 x", "250 x\n", "250\r\n", "199 x\r\n", "250 \u{7f}\r\n"] {
+        for bad in [
+            "",
+            "hello\r\n",
+            "250 x",
+            "250 x\n",
+            "250\r\n",
+            "199 x\r\n",
+            "250 \u{7f}\r\n",
+        ] {
             assert!(replies(bad.as_bytes()).is_err(), "{bad:?}");
         }
         assert!(replies(format!("250 {}\r\n", "x".repeat(507)).as_bytes()).is_err());
@@ -430,7 +446,16 @@ mod tests {
         for good in ["a@b", "\"a b\"@c.example", "ü@b.example"] {
             assert!(mailbox(good).is_ok(), "{good}");
         }
-        for bad in ["", "a", "@b", "a@", "a b@c", "a@b c", "a\n@b", "a@b\r\nX: y"] {
+        for bad in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a b@c",
+            "a@b c",
+            "a\n@b",
+            "a@b\r\nX: y",
+        ] {
             assert!(mailbox(bad).is_err(), "{bad:?}");
         }
     }

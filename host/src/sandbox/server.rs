@@ -220,14 +220,19 @@ impl ServerSession {
         }
         let slot = self.build.engine.slot().await?;
         let (mut store, bindings) = instantiate(&self.build)?;
-        let session = flatten(bindings.pillarbox_submission_server().session().call_revive(
-            &mut store,
-            &self.settings,
-            &self.peer,
-            facts,
-            identity,
-            &self.parked,
-        ))?;
+        let session = flatten(
+            bindings
+                .pillarbox_submission_server()
+                .session()
+                .call_revive(
+                    &mut store,
+                    &self.settings,
+                    &self.peer,
+                    facts,
+                    identity,
+                    &self.parked,
+                ),
+        )?;
         self.parked = Vec::new();
         self.instance = Some(Instance {
             store,
@@ -267,4 +272,3 @@ fn instantiate(build: &Build) -> Result<(Store<State>, Submission), SandboxError
         .map_err(|error| SandboxError::trap(&error))?;
     Ok((store, bindings))
 }
-
