@@ -28,6 +28,8 @@ pub struct Form {
     /// Content octets of the open envelope.
     content: Option<u64>,
     storing: bool,
+    /// A question is open.
+    asked: bool,
     reports: u32,
 }
 
@@ -41,6 +43,7 @@ impl Form {
             number: 0,
             content: None,
             storing: false,
+            asked: false,
             reports: 0,
         }
     }
@@ -54,6 +57,11 @@ impl Form {
     pub fn settled(&mut self) {
         self.content = None;
         self.storing = false;
+    }
+
+    /// The open question is being answered.
+    pub fn answered(&mut self) {
+        self.asked = false;
     }
 
     /// Checks one progress record for a call that was given `given` octets.
@@ -87,8 +95,10 @@ impl Form {
         self.actions(consumed, progress, envelope)?;
         match &progress.question {
             Some(_) if ends => return Err("a question after the end".into()),
+            Some(_) if self.asked => return Err("a question inside a question".into()),
             Some(question) => self.question(question, progress.waiting_for)?,
-            None if progress.waiting_for == Phase::Answer => {
+            // After `dismiss` an open question goes on waiting (RFC 5321 section 3.8).
+            None if progress.waiting_for == Phase::Answer && !self.asked => {
                 return Err("waits for an answer without a question".into());
             }
             None => {}
@@ -205,6 +215,7 @@ impl Form {
         if waiting_for != Phase::Answer {
             return Err("asks, but waits for something else".into());
         }
+        self.asked = true;
         match question {
             Question::Store(facts) => {
                 match self.content {
@@ -407,7 +418,28 @@ mod tests {
             waiting_for: Phase::Answer,
             ..progress(0, vec![])
         };
+        used.answered();
         assert!(used.check(0, &again).is_err());
+    }
+
+    #[test]
+    fn only_an_open_question_waits_for_an_answer() {
+        let waiting = || Progress {
+            waiting_for: Phase::Answer,
+            ..progress(0, vec![])
+        };
+        let asking = || Progress {
+            question: Some(Question::External("alice".into())),
+            ..waiting()
+        };
+        let mut used = form();
+        assert!(used.check(0, &waiting()).is_err());
+        assert!(used.check(0, &asking()).is_ok());
+        // Dismissed meanwhile.
+        assert!(used.check(0, &waiting()).is_ok());
+        assert!(used.check(0, &asking()).is_err());
+        used.answered();
+        assert!(used.check(0, &waiting()).is_err());
     }
 
     #[test]

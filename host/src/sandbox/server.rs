@@ -134,6 +134,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn resume(&mut self, answer: &Answer) -> Result<Progress, SandboxError> {
+        self.form.answered();
         self.call(0, |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
