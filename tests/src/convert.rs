@@ -102,19 +102,31 @@ macro_rules! flags {
     };
 }
 
-/// A variant of the bindings as the library has it: cases with nothing, one value or two.
+/// Both directions of a variant: cases that hold nothing, one value or two.
 macro_rules! variants {
     ($wit:path, $own:path, nothing $($none:ident)*, one $($one:ident)+, two $($two:ident)*) => {
-        impl Convert<$own> for $wit {
-            fn convert(self) -> $own {
-                use $own as Own;
-                match self {
-                    $(Self::$none => Own::$none,)*
-                    $(Self::$one(value) => Own::$one(value.convert()),)+
-                    $(Self::$two((first, second)) => Own::$two(first.convert(), second.convert()),)*
+        const _: () = {
+            use $own as Own;
+            use $wit as Wit;
+            impl Convert<Own> for Wit {
+                fn convert(self) -> Own {
+                    match self {
+                        $(Wit::$none => Own::$none,)*
+                        $(Wit::$one(value) => Own::$one(value.convert()),)+
+                        $(Wit::$two((one, two)) => Own::$two(one.convert(), two.convert()),)*
+                    }
                 }
             }
-        }
+            impl Convert<Wit> for Own {
+                fn convert(self) -> Wit {
+                    match self {
+                        $(Own::$none => Wit::$none,)*
+                        $(Own::$one(value) => Wit::$one(value.convert()),)+
+                        $(Own::$two(one, two) => Wit::$two((one.convert(), two.convert())),)*
+                    }
+                }
+            }
+        };
     };
 }
 
@@ -209,22 +221,13 @@ fields!(
     consumed actions envelope question waiting_for
 );
 
-impl Convert<wit_server::Answer> for own_server::Answer {
-    fn convert(self) -> wit_server::Answer {
-        match self {
-            Self::Granted(identity, signature) => {
-                wit_server::Answer::Granted((identity, signature))
-            }
-            Self::Refused => wit_server::Answer::Refused,
-            Self::Disabled => wit_server::Answer::Disabled,
-            Self::Scram(salt) => wit_server::Answer::Scram(salt.convert()),
-            Self::Unavailable => wit_server::Answer::Unavailable,
-            Self::Accepted => wit_server::Answer::Accepted,
-            Self::Rejected(reply) => wit_server::Answer::Rejected(reply.convert()),
-            Self::Stored => wit_server::Answer::Stored,
-        }
-    }
-}
+variants!(
+    wit_server::Answer,
+    own_server::Answer,
+    nothing Refused Disabled Unavailable Accepted Stored,
+    one Scram Rejected,
+    two Granted
+);
 
 // The client role.
 

@@ -8,7 +8,7 @@ use pillarbox::sandbox::v0_1::server::Settings;
 use pillarbox::sandbox::verifier::Verifier;
 use pillarbox::sandbox::{Build, Engine, SandboxLimits};
 use pillarbox::service::{ListenerState, Runtime, Service};
-use pillarbox::spool::{Access, Entry, Filter, Spool, Sqlite};
+use pillarbox::spool::{Access, Entry, Filter, Sqlite};
 use pillarbox::tls::{Certificates, self_signed};
 use pillarbox::users::argon::Cost;
 use pillarbox::users::{Authenticator, FileUsers, Names, Record, Users, UsersError, file};
