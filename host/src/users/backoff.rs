@@ -195,8 +195,9 @@ impl Backoff {
     }
 }
 
-/// Whoever has an IPv6 address has 2^64 of them: the network counts.
-fn machine(peer: IpAddr) -> IpAddr {
+/// What is counted as one machine: an IPv4 address, also where it is mapped into IPv6, or the /64 of
+/// an IPv6 one, since whoever has one of those has 2^64 of them.
+pub fn machine(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> 64 << 64;
