@@ -3,7 +3,7 @@
 //! `state-dir/control.sock`, mode 0600, and the peer's credentials are checked besides: the
 //! service's own account and root. One line in, one line out.
 
-use crate::service::Service;
+use crate::service::{Ending, Service};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -78,7 +78,7 @@ pub async fn run(socket: UnixListener, service: Arc<Service>, reload: Arc<Notify
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            _ = ending.wait_for(|ending| *ending) => return,
+            _ = ending.wait_for(|ending| *ending > Ending::Running) => return,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,7 +1,8 @@
 //! Listeners: accept, count, refuse what is too much.
 
 use crate::connection;
-use crate::service::{ListenerState, Service};
+use crate::service::{Ending, ListenerState, Service};
+use crate::users::backoff::machine;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -37,7 +38,7 @@ impl Admission {
 
     /// A place for a connection of this peer, if there is one.
     pub fn place(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let peer = peer.to_canonical();
+        let peer = machine(peer);
         let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
         let mut peers = self.peers();
         let count = peers.entry(peer).or_insert(0);
@@ -94,7 +95,7 @@ pub async fn run(
         let accepted = tokio::select! {
             biased;
             accepted = socket.accept() => accepted,
-            _ = ending.wait_for(|ending| *ending) => return,
+            _ = ending.wait_for(|ending| *ending > Ending::Running) => return,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -165,16 +166,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_counted_for_each_peer_and_given_back() {
+    fn places_are_counted_for_each_machine() {
         let admission = Admission::new(3, 2);
         let peer: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = admission.place(peer).unwrap();
+        let _first = admission.place(peer).unwrap();
         let _second = admission
             .place("::ffff:192.0.2.1".parse().unwrap())
             .unwrap();
         assert!(admission.place(peer).is_none());
         let _other = admission.place("192.0.2.2".parse().unwrap()).unwrap();
         assert!(admission.place("192.0.2.3".parse().unwrap()).is_none());
+        // One machine has all of a /64.
+        let admission = Admission::new(3, 1);
+        let _third = admission.place("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(admission.place("2001:db8::2".parse().unwrap()).is_none());
+        assert!(
+            admission
+                .place("2001:db8:0:1::2".parse().unwrap())
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_place_that_is_given_back_can_be_taken_again() {
+        let admission = Admission::new(1, 1);
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = admission.place(peer);
+        assert!(first.is_some() && admission.place(peer).is_none());
         drop(first);
         assert!(admission.place(peer).is_some());
     }

@@ -222,7 +222,7 @@ pub struct Service {
     build: ArcSwap<Build>,
     verifier: ArcSwap<Verifier>,
     certificates: Arc<Certificates>,
-    ending: watch::Sender<bool>,
+    ending: watch::Sender<Ending>,
     began: String,
     connections: AtomicU64,
 }
@@ -249,7 +249,7 @@ impl Service {
             build: ArcSwap::from(build),
             verifier: ArcSwap::from(verifier),
             certificates,
-            ending: watch::channel(false).0,
+            ending: watch::channel(Ending::Running).0,
             began: base36(began),
             connections: AtomicU64::new(0),
         }
@@ -295,14 +295,30 @@ impl Service {
     }
 
     /// Tells when the service ends.
-    pub fn ending(&self) -> watch::Receiver<bool> {
+    pub fn ending(&self) -> watch::Receiver<Ending> {
         self.ending.subscribe()
     }
 
-    /// The service ends: idle sessions get their 421, transactions may end.
-    pub fn end(&self) {
-        self.ending.send_replace(true);
+    /// Whether the service ends.
+    pub fn ends(&self) -> Ending {
+        *self.ending.borrow()
     }
+
+    /// The service ends: idle sessions get their 421, transactions may end; or it is over.
+    pub fn end(&self, ending: Ending) {
+        self.ending.send_replace(ending);
+    }
+}
+
+/// How near the service's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// It goes on.
+    Running,
+    /// Transactions that have begun may end.
+    Draining,
+    /// Nothing may begin or go on.
+    Over,
 }
 
 fn base36(mut number: u64) -> String {

@@ -9,6 +9,8 @@ pub const HANDSHAKE: Duration = Duration::from_secs(60);
 pub const ANSWER: Duration = Duration::from_secs(100);
 /// A write that the peer does not take.
 pub const WRITE: Duration = Duration::from_secs(300);
+/// All the time that a peer has to become somebody, where it must, however often it says NOOP.
+pub const ANONYMOUS: Duration = Duration::from_secs(300);
 /// After this long a waiting session gives its sandbox back.
 pub const PARK: Duration = Duration::from_millis(500);
 

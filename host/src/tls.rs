@@ -229,15 +229,18 @@ pub fn self_signed(hostname: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
         (&key, made.signing_key.serialize_pem()),
         (&certificate, made.cert.pem()),
     ] {
+        // Whole or not at all: a part of one would keep every later start from beginning.
+        let temporary = path.with_extension("tmp");
         fs::OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(path)
+            .open(&temporary)
             .and_then(|mut file| {
                 file.write_all(pem.as_bytes())?;
-                file.sync_all()
+                file.sync_all()?;
+                fs::rename(&temporary, path)
             })
             .map_err(|error| TlsError::SelfSigned(format!("{}: {error}", path.display())))?;
     }

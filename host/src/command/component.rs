@@ -1,4 +1,4 @@
-//! `pillarbox component inspect FILE`.
+//! `pillarbox component inspect FILE` and `extract FILE`.
 
 use super::failed;
 use crate::embedded;
@@ -26,12 +26,21 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Write the embedded component to a file, for other hosts.
+    Extract {
+        /// Where to.
+        file: PathBuf,
+    },
 }
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.verb {
         Verb::Inspect { file, json } => inspect(file.as_deref(), *json),
+        Verb::Extract { file } => match std::fs::write(file, embedded::COMPONENT) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(format!("cannot write {}: {error}", file.display())),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use crate::listener::{self, Admission};
 use crate::relay::{self, Relay, Retry};
 use crate::sandbox::verifier::Verifier;
 use crate::sandbox::{Engine, SandboxLimits};
-use crate::service::{ListenerState, Runtime, Service};
+use crate::service::{Ending, ListenerState, Runtime, Service};
 use crate::spool::{Access, Spool, Sqlite};
 use crate::tls::{self, Certificates};
 use crate::users::{Authenticator, FileUsers, Names, Users};
@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 /// How long transactions that have begun may go on after SIGTERM. Service managers wait 90 s
 /// before they kill.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long connections have for their last 421.
+const LAST: Duration = Duration::from_secs(5);
 /// How often the certificate's files are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(5);
 
@@ -52,7 +54,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn load(path: &Path) -> Result<Config, ExitCode> {
     let loaded = Config::load(path);
     for finding in &loaded.findings {
-        eprintln!("{finding}");
+        let level = if finding.is_error() {
+            "error"
+        } else {
+            "warning"
+        };
+        eprintln!("{level}: {finding}");
     }
     loaded.config.ok_or_else(|| {
         failed(format!(
@@ -223,11 +230,11 @@ pub(crate) async fn serve(
         Arc::clone(&service),
         Arc::clone(&reload),
     ));
-    let relay = {
+    let mut relay = {
         let mut ending = service.ending();
         tokio::spawn(relay::run(relay_of(&config, &service), wake, async move {
             // An error means that the service is gone: the end as well.
-            let _ = ending.wait_for(|ending| *ending).await;
+            let _ = ending.wait_for(|ending| *ending > Ending::Running).await;
         }))
     };
     let admission = Admission::new(
@@ -260,16 +267,27 @@ pub(crate) async fn serve(
     tokio::select! {
         steered = steer(&config, &service, &reload) => steered?,
         () = end => {}
+        // A service that delivers nothing must not look alive.
+        ended = &mut relay => {
+            tracing::error!(error = ?ended.err(), "the relay ended by itself");
+            return Err("the relay ended by itself; see the log".into());
+        }
     }
-    service.end();
+    service.end(Ending::Draining);
     tracing::info!(connections = admission.count(), "ending");
     let mut again = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         () = admission.empty() => {}
-        () = tokio::time::sleep(DRAIN) => {
-            tracing::warn!(connections = admission.count(), "connections were still open at the end");
-        }
-        _ = again.recv() => tracing::warn!(connections = admission.count(), "told twice to end"),
+        () = tokio::time::sleep(DRAIN) => {}
+        _ = again.recv() => tracing::warn!("told twice to end"),
+    }
+    // What is still open is told 421 now; a store that has begun gets its answer.
+    service.end(Ending::Over);
+    if tokio::time::timeout(LAST, admission.empty()).await.is_err() {
+        tracing::warn!(
+            connections = admission.count(),
+            "connections were still open at the end"
+        );
     }
     let _ = tokio::time::timeout(Duration::from_secs(5), relay).await;
     let _ = std::fs::remove_file(control::path(&config.state_dir));

@@ -5,7 +5,7 @@ use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question};
 use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, Reply};
 use crate::timeout;
-use crate::users::Verdict;
+use crate::users::{Unverified, Verdict};
 use tokio::time::timeout as within;
 
 impl Connection {
@@ -100,11 +100,8 @@ impl Connection {
         let verify = move |nt: &[u8; 16]| match verifier.ntlm(nt, &response, facts.as_ref(), policy)
         {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(refusal)) => Err(format!("{refusal:?}").to_lowercase()),
-            Err(error) => {
-                tracing::error!(%error, "the verifier failed");
-                Err(error.to_string())
-            }
+            Ok(Err(refusal)) => Err(Unverified::Refused(format!("{refusal:?}").to_lowercase())),
+            Err(error) => Err(Unverified::Unavailable(Box::new(error))),
         };
         self.service
             .runtime()

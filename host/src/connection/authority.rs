@@ -48,29 +48,22 @@ impl Authority {
         self.welcome && (identity.is_some() || !self.required)
     }
 
-    /// Checks an envelope once more.
+    /// Checks an envelope once more: a session that did not ask, or asked before the rules changed,
+    /// gains nothing.
     ///
     /// # Errors
     ///
-    /// The rule that it breaks: the component did not do what its settings say.
+    /// What to tell the peer instead of storing its message.
     pub fn envelope(
         &self,
         identity: Option<&str>,
         senders: &dyn Senders,
         routes: &[Route],
         envelope: &Envelope,
-    ) -> Result<(), String> {
-        if !self.may_submit(identity) {
-            return Err("an envelope without a grant".into());
-        }
-        if sender(identity, senders, &envelope.reverse_path).is_err() {
-            return Err("a reverse-path that this identity may not use".into());
-        }
-        if envelope.forward_paths.iter().any(|forward_path| {
-            self.recipient(identity, routes, &forward_path.mailbox)
-                .is_err()
-        }) {
-            return Err("a recipient that was refused".into());
+    ) -> Result<(), Reply> {
+        sender(identity, senders, &envelope.reverse_path)?;
+        for forward_path in &envelope.forward_paths {
+            self.recipient(identity, routes, &forward_path.mailbox)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{Connection, authority};
 use crate::deliver::{self, Delivery};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
-use crate::sandbox::v0_1::types::{ContentFacts, Envelope};
+use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
 use crate::spool::{self, ContentWriter, NewMessage, NewRecipient, NewState, SpoolError};
 use std::time::SystemTime;
 
@@ -14,12 +14,15 @@ pub(super) struct Message {
     writer: ContentWriter,
     /// What went wrong while content arrived: told when the session asks to store it.
     failed: Option<SpoolError>,
+    /// The rules changed since MAIL or RCPT, or the session did not ask: told likewise.
+    refused: Option<Reply>,
 }
 
 impl Message {
     /// More content. A failure is kept for later: the peer is told after the end of data.
     pub(super) async fn write(&mut self, octets: &[u8]) {
         if self.failed.is_none()
+            && self.refused.is_none()
             && let Err(error) = self.writer.write(octets).await
         {
             self.failed = Some(error);
@@ -31,32 +34,42 @@ impl Connection {
     /// A session says that content begins: its authority is checked once more.
     pub(super) fn begin_message(&mut self, envelope: Envelope) -> Result<(), SandboxError> {
         let runtime = self.service.runtime();
-        self.authority
+        if !self.authority.may_submit(self.identity.as_deref()) {
+            return Err(SandboxError::violation("an envelope without a grant"));
+        }
+        let refused = self
+            .authority
             .envelope(
                 self.identity.as_deref(),
                 &*runtime.senders,
                 &runtime.routes,
                 &envelope,
             )
-            .map_err(SandboxError::Violation)?;
+            .err();
         self.message = Some(Message {
             writer: self.service.spool.content(&envelope.id),
             envelope,
             failed: None,
+            refused,
         });
         Ok(())
     }
 
     /// Makes the message durable. Only then is the answer `stored`.
     pub(super) async fn store(&mut self, facts: ContentFacts) -> Result<Answer, SandboxError> {
-        let Some(message) = self.message.take() else {
+        let Some(mut message) = self.message.take() else {
             return Err(SandboxError::violation("a store without a message"));
         };
+        if let Some(reply) = message.refused.take() {
+            tracing::info!(id = message.envelope.id, session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), "refused: sender or recipient is not permitted");
+            self.session.settled(false);
+            return Ok(Answer::Rejected(reply));
+        }
         let id = message.envelope.id.clone();
         let size = facts.size;
         let message_id = facts.message_id.clone();
         let outcome = self.append(message, facts).await;
-        self.session.settled();
+        self.session.settled(outcome.is_ok());
         Ok(match outcome {
             Ok(waiting) => {
                 tracing::info!(
@@ -71,6 +84,7 @@ impl Connection {
                 if waiting {
                     self.service.wake.notify_one();
                 }
+                self.untold = Some(id);
                 Answer::Stored
             }
             Err(error) => {

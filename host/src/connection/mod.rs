@@ -7,6 +7,7 @@
 //!   authority   what a session may do, whoever built it
 //!   answer      the questions that a session asks
 //!   message     the message on its way into the spool
+//!   wait        reading and writing, and what happens while neither goes on
 //! ```
 //!
 //! A waiting connection holds neither a buffer nor, after half a second, a sandbox.
@@ -16,15 +17,17 @@ pub mod authority;
 mod buffer;
 mod message;
 mod transport;
+mod wait;
 
 pub use buffer::Buffers;
 pub use transport::Transport;
 
+use crate::sandbox::printable;
 use crate::sandbox::server::ServerSession;
 use crate::sandbox::v0_1::server::{Action, Admission, Peer, Progress, Settings, TlsPolicy};
 use crate::sandbox::v0_1::types::{Dismissal, Phase, TlsFacts};
 use crate::sandbox::{Build, SandboxError};
-use crate::service::{ListenerState, Service};
+use crate::service::{Ending, ListenerState, Service};
 use crate::{timeout, tls};
 use authority::Authority;
 use buffer::Buffer;
@@ -32,9 +35,10 @@ use message::Message;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout as within;
+use wait::Arrival;
 
 /// Why a connection ended other than by QUIT.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +66,6 @@ enum Next {
     Closed,
 }
 
-/// What ended a wait.
-enum Arrival {
-    Octets,
-    End,
-    Silence,
-    Shutdown,
-}
-
 /// One connection and all that belongs to it.
 pub struct Connection {
     service: Arc<Service>,
@@ -87,8 +83,12 @@ pub struct Connection {
     /// Octets for the peer, written once.
     out: Vec<u8>,
     message: Option<Message>,
-    /// The service ends, and the session knows.
-    dismissed: bool,
+    /// Identifier of a message that is durable while its peer has not been told so.
+    untold: Option<String>,
+    /// What the session knows of the service's end.
+    dismissed: Ending,
+    /// When the peer has to be somebody, if it has to.
+    patience_ends: Instant,
 }
 
 /// Counts a session on its build while it runs.
@@ -120,7 +120,7 @@ pub async fn serve(
     let _running = Running::new(&build);
     match run(&service, listener, socket, peer, &serial, &build).await {
         Ok(()) => tracing::debug!(session = serial, %peer, "closed"),
-        Err(ConnectionError::Sandbox(error)) => {
+        Err(ConnectionError::Sandbox(error)) if error.is_fault_of_build() => {
             build.faults.fetch_add(1, Ordering::Relaxed);
             tracing::error!(session = serial, %peer, build = build.digest, %error, "session ended by its component");
         }
@@ -175,10 +175,17 @@ async fn run(
         buffer: Buffer::new(),
         out: Vec::new(),
         message: None,
-        dismissed: false,
+        untold: None,
+        dismissed: Ending::Running,
+        patience_ends: Instant::now() + timeout::ANONYMOUS,
     };
     let ended = connection.follow().await;
     if matches!(ended, Err(ConnectionError::Sandbox(_))) {
+        if let Some(id) = &connection.untold {
+            // R5321-4.1.1.4-c: what is stored is told so, whatever came of the session.
+            let told = format!("250 2.6.0 queued as {id}\r\n");
+            connection.out.extend_from_slice(told.as_bytes());
+        }
         // Replies of commands that were carried out still count.
         let _ = connection.flush().await;
         last_words(&mut connection.transport, service).await;
@@ -223,6 +230,8 @@ impl Connection {
                     progress
                 }
                 Next::Closed => {
+                    // The last words may take a while; the sandbox need not wait for them.
+                    self.session.release();
                     self.flush().await?;
                     self.transport.close().await;
                     return Ok(());
@@ -244,8 +253,8 @@ impl Connection {
                             self.revive().await?;
                             self.session.dismiss(Dismissal::Timeout)?
                         }
-                        Arrival::Shutdown => {
-                            self.dismissed = true;
+                        Arrival::Shutdown(ending) => {
+                            self.dismissed = ending;
                             self.revive().await?;
                             self.session.dismiss(Dismissal::Shutdown)?
                         }
@@ -302,6 +311,7 @@ impl Connection {
                     // R3207-4.2-b: octets that came in clear are dropped.
                     self.buffer.clear();
                     let facts = self.start_tls().await?;
+                    self.revive().await?;
                     return Ok(Next::Secured(facts));
                 }
                 None => {}
@@ -315,7 +325,10 @@ impl Connection {
             };
             let answer = self.answer(question).await?;
             progress = self.session.resume(&answer)?;
+            self.untold = None;
             self.buffer.answered();
+            // Answers from memory never wait: others get their turn here.
+            tokio::task::coop::consume_budget().await;
         }
     }
 
@@ -332,95 +345,6 @@ impl Connection {
         }
     }
 
-    async fn flush(&mut self) -> Result<(), ConnectionError> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        let out = std::mem::take(&mut self.out);
-        self.transport.give(&out, timeout::WRITE).await?;
-        Ok(())
-    }
-
-    /// Waits for octets; parks the session when it takes long.
-    async fn wait(&mut self, phase: Phase) -> Result<Arrival, ConnectionError> {
-        let anonymous = self.authority.required && self.identity.is_none();
-        let patience = timeout::wait(phase, anonymous);
-        if self.read().await? {
-            return Ok(self.arrival());
-        }
-        // Nothing there: wait without a buffer, unless it holds a part of a line.
-        self.buffer.release_empty(&self.service.buffers);
-        // Where sandboxes are scarce, who waits gives its own back at once.
-        let first = if self.session.build().engine.is_short() {
-            Duration::ZERO
-        } else {
-            patience.min(timeout::PARK)
-        };
-        match self.wait_within(first).await? {
-            Some(arrival) => return Ok(arrival),
-            None if patience <= first => return Ok(Arrival::Silence),
-            None => {}
-        }
-        if self.session.park()? {
-            self.buffer.shrink(&self.service.buffers);
-        }
-        Ok(self
-            .wait_within(patience - first)
-            .await?
-            .unwrap_or(Arrival::Silence))
-    }
-
-    async fn wait_within(
-        &mut self,
-        patience: Duration,
-    ) -> Result<Option<Arrival>, ConnectionError> {
-        let mut ending = self.service.ending();
-        let dismissed = self.dismissed;
-        let arrives = async {
-            loop {
-                self.transport.readable().await?;
-                if self.read().await? {
-                    return Ok::<_, ConnectionError>(());
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            arrived = within(patience, arrives) => match arrived {
-                Ok(arrived) => {
-                    arrived?;
-                    Ok(Some(self.arrival()))
-                }
-                Err(_) => Ok(None),
-            },
-            _ = ending.wait_for(|ending| *ending), if !dismissed => Ok(Some(Arrival::Shutdown)),
-        }
-    }
-
-    fn arrival(&self) -> Arrival {
-        if self.buffer.ended() {
-            Arrival::End
-        } else {
-            Arrival::Octets
-        }
-    }
-
-    /// Reads what is there; says whether anything came (the end counts).
-    async fn read(&mut self) -> Result<bool, ConnectionError> {
-        let room = self.buffer.room(&self.service.buffers);
-        match self.transport.take(room).await? {
-            None => Ok(false),
-            Some(0) => {
-                self.buffer.end();
-                Ok(true)
-            }
-            Some(length) => {
-                self.buffer.filled(length);
-                Ok(true)
-            }
-        }
-    }
-
     async fn revive(&mut self) -> Result<(), ConnectionError> {
         if self.session.is_parked() {
             self.session
@@ -434,6 +358,12 @@ impl Connection {
         if self.facts.is_some() || self.listener.implicit || !self.listener.starttls {
             return Err(SandboxError::violation("a handshake that was not offered").into());
         }
+        // R3207-4.2-a: nothing from before the handshake may outlive it.
+        if self.identity.is_some() || self.message.is_some() {
+            return Err(SandboxError::violation("a handshake inside a session").into());
+        }
+        // A peer that falls silent here must not hold a sandbox.
+        self.session.park()?;
         handshake(&mut self.transport, &self.service).await
     }
 }
@@ -449,10 +379,16 @@ async fn handshake(
     };
     let identity = service.certificates().current();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&identity.config));
-    let stream = within(timeout::HANDSHAKE, acceptor.accept(socket))
-        .await
-        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-        .map_err(ConnectionError::Handshake)?;
+    let mut ending = service.ending();
+    let stream = tokio::select! {
+        accepted = within(timeout::HANDSHAKE, acceptor.accept(socket)) => {
+            accepted.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        }
+        _ = ending.wait_for(|ending| *ending > Ending::Running) => {
+            Err(std::io::Error::other("the service ends"))
+        }
+    }
+    .map_err(ConnectionError::Handshake)?;
     let facts = tls::server_facts(stream.get_ref().1, &identity);
     *transport = Transport::Tls(Box::new(stream));
     Ok(facts)
@@ -495,18 +431,4 @@ fn settings(
         trusted: listener.trusts(peer),
     };
     (settings, authority)
-}
-
-/// One line of printable ASCII for the log, whatever a component says.
-fn printable(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .map(|c| {
-            if c == ' ' || c.is_ascii_graphic() {
-                c
-            } else {
-                '?'
-            }
-        })
-        .collect()
 }

@@ -63,36 +63,65 @@ impl Transport {
         .map(|read| read.map(|()| buffer.filled().len()))
     }
 
+    /// Writes what the socket takes at once: how many octets. The usual reply fits.
+    ///
+    /// # Errors
+    ///
+    /// The socket's.
+    pub fn give_at_once(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(socket) => match socket.try_write(octets) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+                written => written,
+            },
+            Self::Tls(_) => Ok(0),
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Writes some of it: how many octets. Nothing is written if it is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The socket's, or TLS's.
+    pub async fn give_some(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::Clear(socket) => socket.write(octets).await,
+            Self::Tls(stream) => stream.write(octets).await,
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }?;
+        if written == 0 && !octets.is_empty() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(written)
+    }
+
+    /// Hands over what TLS still holds.
+    ///
+    /// # Errors
+    ///
+    /// TLS's.
+    pub async fn push(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tls(stream) => stream.flush().await,
+            Self::Clear(_) | Self::Gone => Ok(()),
+        }
+    }
+
     /// Writes all of it; a peer that does not take it in time is gone.
     ///
     /// # Errors
     ///
     /// The socket's, TLS's, or `TimedOut`.
-    pub async fn give(&mut self, octets: &[u8], within: Duration) -> io::Result<()> {
-        // The usual reply fits the socket's buffer: no timer for it.
-        if let Self::Clear(socket) = self {
-            match socket.try_write(octets) {
-                Ok(written) if written == octets.len() => return Ok(()),
-                Ok(written) => return self.give_rest(&octets[written..], within).await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.give_rest(octets, within).await
-    }
-
-    async fn give_rest(&mut self, octets: &[u8], within: Duration) -> io::Result<()> {
+    pub async fn give(&mut self, octets: &[u8], limit: Duration) -> io::Result<()> {
         let write = async {
-            match self {
-                Self::Clear(socket) => socket.write_all(octets).await,
-                Self::Tls(stream) => {
-                    stream.write_all(octets).await?;
-                    stream.flush().await
-                }
-                Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+            let mut written = 0;
+            while written < octets.len() {
+                written += self.give_some(&octets[written..]).await?;
             }
+            self.push().await
         };
-        tokio::time::timeout(within, write)
+        tokio::time::timeout(limit, write)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -46,7 +46,7 @@ impl ClientSession {
             .session()
             .call_start(&mut store, settings)
             .map_err(|error| SandboxError::trap(&error))?
-            .map_err(|fault| SandboxError::Fault(fault.text))?;
+            .map_err(|fault| SandboxError::fault(&fault))?;
         Ok(Self {
             store,
             bindings,
@@ -187,7 +187,7 @@ impl ClientSession {
         begin_call(&mut self.store);
         let progress = call(&self.bindings, &mut self.store, self.session)
             .map_err(|error| SandboxError::trap(&error))?
-            .map_err(|fault| SandboxError::Fault(fault.text))?;
+            .map_err(|fault| SandboxError::fault(&fault))?;
         self.check(given, supplied, &progress)
             .map_err(SandboxError::Violation)?;
         Ok(progress)

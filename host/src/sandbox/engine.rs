@@ -16,6 +16,9 @@ const ADDRESS_SPACE: u64 = 1 << 46;
 /// What an instance's memory keeps when its slot is given back; the rest goes to the kernel.
 const KEEP_RESIDENT: usize = 64 * 1024;
 
+/// Octets of a call's results, as the host holds them.
+const MOST_RESULT: usize = 8 << 20;
+
 /// How much one session and all of them together may have.
 #[derive(Debug, Clone)]
 pub struct SandboxLimits {
@@ -135,6 +138,8 @@ impl Engine {
             State::new(self.limits.memory, self.limits.slice),
         );
         store.limiter(|state| &mut state.limits);
+        // What one call may make the host allocate for its results.
+        store.set_hostcall_fuel(MOST_RESULT);
         store.epoch_deadline_callback(State::tick);
         store.set_epoch_deadline(1);
         store

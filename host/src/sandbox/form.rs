@@ -4,7 +4,7 @@
 //! Authority (who may do what) is [`crate::connection::authority`]'s.
 
 use super::v0_1::server::{Action, Progress, Question};
-use super::v0_1::types::{Envelope, Phase};
+use super::v0_1::types::{BodyType, Envelope, Phase, ReversePathParameters};
 
 /// `wit/submission.wit`: at most 64 actions a call.
 const MOST_ACTIONS: usize = 64;
@@ -30,7 +30,22 @@ pub struct Form {
     storing: bool,
     /// A question is open.
     asked: bool,
+    /// What became of the message whose store was answered, until the peer has been told.
+    untold: Option<bool>,
     reports: u32,
+}
+
+/// The call that a progress record answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `receive`, with so many octets.
+    Receive(usize),
+    /// `resume`.
+    Resume,
+    /// `dismiss`.
+    Dismiss,
+    /// `open` or `secured`.
+    Other,
 }
 
 impl Form {
@@ -44,6 +59,7 @@ impl Form {
             content: None,
             storing: false,
             asked: false,
+            untold: None,
             reports: 0,
         }
     }
@@ -53,23 +69,31 @@ impl Form {
         self.content.is_some()
     }
 
-    /// The host answered the `store` question, or dropped the content.
-    pub fn settled(&mut self) {
+    /// The host answers the `store` question.
+    pub fn settled(&mut self, stored: bool) {
+        self.drop_content();
+        self.untold = Some(stored);
+    }
+
+    fn drop_content(&mut self) {
         self.content = None;
         self.storing = false;
     }
 
-    /// The open question is being answered.
-    pub fn answered(&mut self) {
-        self.asked = false;
-    }
-
-    /// Checks one progress record for a call that was given `given` octets.
+    /// Checks one progress record.
     ///
     /// # Errors
     ///
     /// The rule that it breaks.
-    pub fn check(&mut self, given: usize, progress: &Progress) -> Result<(), String> {
+    pub fn check(&mut self, call: Call, progress: &Progress) -> Result<(), String> {
+        let given = match call {
+            Call::Receive(given) => given,
+            _ => 0,
+        };
+        if call == Call::Resume {
+            self.asked = false;
+            self.verdict(progress)?;
+        }
         let consumed = progress.consumed as usize;
         if consumed > given {
             return Err(format!("consumed {consumed} of {given} octets"));
@@ -96,6 +120,11 @@ impl Form {
         match &progress.question {
             Some(_) if ends => return Err("a question after the end".into()),
             Some(_) if self.asked => return Err("a question inside a question".into()),
+            // An answer never leads to another question, and octets only to one for each line:
+            // else a session could ask for ever.
+            Some(_) if !matches!(call, Call::Receive(_)) || consumed == 0 => {
+                return Err("asks without cause".into());
+            }
             Some(question) => self.question(question, progress.waiting_for)?,
             // After `dismiss` an open question goes on waiting (RFC 5321 section 3.8).
             None if progress.waiting_for == Phase::Answer && !self.asked => {
@@ -111,12 +140,30 @@ impl Form {
         Ok(())
     }
 
+    /// The peer is told what became of its message before anything else: 250 if and only if it is
+    /// durable.
+    fn verdict(&mut self, progress: &Progress) -> Result<(), String> {
+        let Some(stored) = self.untold.take() else {
+            return Ok(());
+        };
+        let first = progress.actions.iter().find_map(|action| match action {
+            Action::Send(octets) => octets.first(),
+            _ => None,
+        });
+        match first {
+            Some(b'2') if stored => Ok(()),
+            Some(b'4' | b'5') if !stored => Ok(()),
+            _ => Err("tells the peer what is not true of its message".into()),
+        }
+    }
+
     fn envelope(&mut self, envelope: &Envelope) -> Result<(), String> {
         let number = envelope
             .id
             .strip_prefix(self.serial.as_str())
             .and_then(|rest| rest.strip_prefix('-'))
-            .filter(|digits| !digits.is_empty() && digits.len() <= 10)
+            .filter(|digits| (1..=10).contains(&digits.len()))
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse::<u64>().ok())
             .ok_or("a message identifier without the connection's serial")?;
         if number <= self.number {
@@ -129,11 +176,18 @@ impl Form {
         if envelope.forward_paths.len() > self.most_recipients {
             return Err("more recipients than the settings allow".into());
         }
+        text(&envelope.greeted, 255)?;
+        text(&envelope.protocol, 32)?;
+        parameters(&envelope.parameters)?;
         if !envelope.reverse_path.is_empty() {
             mailbox(&envelope.reverse_path)?;
         }
         for forward_path in &envelope.forward_paths {
             mailbox(&forward_path.mailbox)?;
+            if let Some((kind, address)) = &forward_path.orcpt {
+                text(kind, 64)?;
+                text(address, 1024)?;
+            }
         }
         self.content = Some(0);
         Ok(())
@@ -173,7 +227,7 @@ impl Form {
                     if self.content.is_none() {
                         return Err("abandons content that never began".into());
                     }
-                    self.settled();
+                    self.drop_content();
                     content = 0;
                     if let Some(envelope) = envelope.take() {
                         self.envelope(envelope)?;
@@ -224,7 +278,7 @@ impl Form {
                     Some(size) if size != facts.size => {
                         return Err(format!("a size of {} for {size} octets", facts.size));
                     }
-                    Some(_) => {}
+                    Some(_) => text(&facts.message_id, 1024)?,
                 }
                 self.storing = true;
             }
@@ -233,6 +287,29 @@ impl Form {
         }
         Ok(())
     }
+}
+
+/// Parameters of extensions that no session of this host offers yet are not taken from one: a hold
+/// of a hundred years would lose the message.
+fn parameters(parameters: &ReversePathParameters) -> Result<(), String> {
+    if parameters.hold_for.is_some()
+        || parameters.deliver_by.is_some()
+        || parameters.priority.is_some()
+        || parameters.require_tls
+        || parameters.body == BodyType::BinaryMime
+    {
+        return Err("a parameter whose extension was not enabled".into());
+    }
+    text(parameters.envid.as_deref().unwrap_or_default(), 512)?;
+    text(parameters.auth.as_deref().unwrap_or_default(), 1024)
+}
+
+/// Text of bounded length without controls: it is stored, logged, and relayed one day.
+fn text(text: &str, most: usize) -> Result<(), String> {
+    if text.len() > most || text.chars().any(char::is_control) {
+        return Err("a text that is too long or has controls".into());
+    }
+    Ok(())
 }
 
 /// A mailbox that the rest of the host can handle: the grammar is the session's business, the
@@ -290,9 +367,7 @@ fn replies(octets: &[u8]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::v0_1::types::{
-        BodyType, ContentFacts, ForwardPath, ReversePathParameters, Span,
-    };
+    use super::super::v0_1::types::{ContentFacts, ForwardPath, Span};
     use super::*;
 
     fn progress(consumed: u32, actions: Vec<Action>) -> Progress {
@@ -350,35 +425,63 @@ mod tests {
 
     #[test]
     fn consumed_and_spans_stay_inside_the_buffer() {
-        assert!(form().check(10, &progress(11, vec![])).is_err());
+        assert!(
+            form()
+                .check(Call::Receive(10), &progress(11, vec![]))
+                .is_err()
+        );
         let span = |offset, length| Action::Content(Span { offset, length });
         let with = |action| Progress {
             envelope: Some(envelope("s1-1")),
             ..progress(10, vec![action])
         };
-        assert!(form().check(10, &with(span(0, 10))).is_ok());
-        assert!(form().check(10, &with(span(1, 10))).is_err());
-        assert!(form().check(10, &with(span(u32::MAX, u32::MAX))).is_err());
+        assert!(form().check(Call::Receive(10), &with(span(0, 10))).is_ok());
+        assert!(form().check(Call::Receive(10), &with(span(1, 10))).is_err());
+        assert!(
+            form()
+                .check(Call::Receive(10), &with(span(u32::MAX, u32::MAX)))
+                .is_err()
+        );
     }
 
     #[test]
     fn actions_are_bounded() {
         let report = || Action::Report("x".into());
-        assert!(form().check(0, &progress(0, vec![report(); 24])).is_ok());
-        assert!(form().check(0, &progress(0, vec![report(); 25])).is_err());
+        assert!(
+            form()
+                .check(Call::Receive(0), &progress(0, vec![report(); 24]))
+                .is_ok()
+        );
+        assert!(
+            form()
+                .check(Call::Receive(0), &progress(0, vec![report(); 25]))
+                .is_err()
+        );
         let send = Action::Send(b"250 2.0.0 ok\r\n".to_vec());
         assert!(
             form()
-                .check(0, &progress(0, vec![send.clone(); 64]))
+                .check(Call::Receive(0), &progress(0, vec![send.clone(); 64]))
                 .is_ok()
         );
-        assert!(form().check(0, &progress(0, vec![send; 65])).is_err());
+        assert!(
+            form()
+                .check(Call::Receive(0), &progress(0, vec![send; 65]))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_session_that_neither_consumes_nor_asks_is_at_fault() {
-        assert!(form().check(12_288, &progress(0, vec![])).is_ok());
-        assert!(form().check(12_289, &progress(0, vec![])).is_err());
+        assert!(
+            form()
+                .check(Call::Receive(12_288), &progress(0, vec![]))
+                .is_ok()
+        );
+        assert!(
+            form()
+                .check(Call::Receive(12_289), &progress(0, vec![]))
+                .is_err()
+        );
     }
 
     #[test]
@@ -406,20 +509,28 @@ mod tests {
             envelope,
             question: Some(Question::Store(facts(size))),
             waiting_for: Phase::Answer,
-            ..progress(0, vec![Action::Insert(vec![0; 5])])
+            ..progress(1, vec![Action::Insert(vec![0; 5])])
         };
-        assert!(form().check(0, &store(5, Some(envelope("s1-1")))).is_ok());
-        assert!(form().check(0, &store(6, Some(envelope("s1-1")))).is_err());
-        assert!(form().check(0, &store(5, None)).is_err());
+        let one = Call::Receive(1);
+        assert!(form().check(one, &store(5, Some(envelope("s1-1")))).is_ok());
+        assert!(
+            form()
+                .check(one, &store(6, Some(envelope("s1-1"))))
+                .is_err()
+        );
+        assert!(form().check(one, &store(5, None)).is_err());
         let mut used = form();
-        assert!(used.check(0, &store(5, Some(envelope("s1-1")))).is_ok());
+        assert!(
+            used.check(Call::Receive(0), &store(5, Some(envelope("s1-1"))))
+                .is_ok()
+        );
         let again = Progress {
             question: Some(Question::Store(facts(5))),
             waiting_for: Phase::Answer,
             ..progress(0, vec![])
         };
         used.answered();
-        assert!(used.check(0, &again).is_err());
+        assert!(used.check(Call::Receive(0), &again).is_err());
     }
 
     #[test]
@@ -433,13 +544,72 @@ mod tests {
             ..waiting()
         };
         let mut used = form();
-        assert!(used.check(0, &waiting()).is_err());
-        assert!(used.check(0, &asking()).is_ok());
+        assert!(used.check(Call::Receive(0), &waiting()).is_err());
+        assert!(used.check(Call::Receive(0), &asking()).is_ok());
         // Dismissed meanwhile.
-        assert!(used.check(0, &waiting()).is_ok());
-        assert!(used.check(0, &asking()).is_err());
+        assert!(used.check(Call::Receive(0), &waiting()).is_ok());
+        assert!(used.check(Call::Receive(0), &asking()).is_err());
         used.answered();
-        assert!(used.check(0, &waiting()).is_err());
+        assert!(used.check(Call::Receive(0), &waiting()).is_err());
+    }
+
+    #[test]
+    fn the_peer_is_told_the_truth_about_its_message() {
+        let say = |text: &str| progress(0, vec![Action::Send(text.as_bytes().to_vec())]);
+        for (stored, text, good) in [
+            (true, "250 2.6.0 queued\r\n", true),
+            (true, "451 4.3.0 no\r\n", false),
+            (false, "451 4.3.0 no\r\n", true),
+            (false, "554 5.6.0 no\r\n", true),
+            (false, "250 2.6.0 queued\r\n", false),
+        ] {
+            let mut form = form();
+            form.settled(stored);
+            let checked = form.check(Call::Resume, &say(text));
+            assert_eq!(checked.is_ok(), good, "{stored} {text}");
+        }
+        let mut form = form();
+        form.settled(true);
+        assert!(form.check(Call::Resume, &progress(0, vec![])).is_err());
+    }
+
+    #[test]
+    fn questions_have_a_cause_and_end() {
+        let asks = |consumed| Progress {
+            question: Some(Question::External(String::new())),
+            waiting_for: Phase::Answer,
+            ..progress(consumed, vec![])
+        };
+        assert!(form().check(Call::Receive(5), &asks(5)).is_ok());
+        assert!(form().check(Call::Receive(5), &asks(0)).is_err());
+        assert!(form().check(Call::Resume, &asks(0)).is_err());
+        assert!(form().check(Call::Dismiss, &asks(0)).is_err());
+        // A dismissal while the host thinks waits for its answer.
+        let waits = Progress {
+            waiting_for: Phase::Answer,
+            ..progress(0, vec![])
+        };
+        assert!(form().check(Call::Dismiss, &waits).is_err());
+        let mut asked = form();
+        assert!(asked.check(Call::Receive(5), &asks(5)).is_ok());
+        assert!(asked.check(Call::Dismiss, &waits).is_ok());
+    }
+
+    #[test]
+    fn parameters_of_extensions_that_are_off_are_refused() {
+        let mut held = envelope("s1-1");
+        held.parameters.hold_for = Some(u32::MAX);
+        let mut long = envelope("s1-1");
+        long.forward_paths[0].orcpt = Some(("rfc822".into(), "x".repeat(2000)));
+        let mut line = envelope("s1-1");
+        line.greeted = "x\r\ny".into();
+        for bad in [held, long, line] {
+            let begins = Progress {
+                envelope: Some(bad),
+                ..progress(0, vec![])
+            };
+            assert!(form().check(Call::Other, &begins).is_err());
+        }
     }
 
     #[test]
@@ -448,13 +618,13 @@ mod tests {
             envelope: Some(envelope(id)),
             ..progress(0, vec![])
         };
-        for bad in ["s2-1", "s1", "s1-", "s1-x", "s1-0", "s11-1"] {
-            assert!(form().check(0, &with(bad)).is_err(), "{bad}");
+        for bad in ["s2-1", "s1", "s1-", "s1-x", "s1-0", "s11-1", "s1-+1"] {
+            assert!(form().check(Call::Receive(0), &with(bad)).is_err(), "{bad}");
         }
         let mut used = form();
-        assert!(used.check(0, &with("s1-2")).is_ok());
-        used.settled();
-        assert!(used.check(0, &with("s1-2")).is_err());
+        assert!(used.check(Call::Receive(0), &with("s1-2")).is_ok());
+        used.settled(true);
+        assert!(used.check(Call::Receive(0), &with("s1-2")).is_err());
     }
 
     #[test]
@@ -465,12 +635,15 @@ mod tests {
             ..progress(0, actions)
         };
         let insert = || Action::Insert(vec![0; 5]);
-        assert!(used.check(0, &begin("s1-1", vec![insert()])).is_ok());
+        assert!(
+            used.check(Call::Receive(0), &begin("s1-1", vec![insert()]))
+                .is_ok()
+        );
         let next = begin("s1-2", vec![Action::Abandon, insert()]);
-        assert!(used.check(0, &next).is_ok());
+        assert!(used.check(Call::Receive(0), &next).is_ok());
         assert!(used.in_content());
         let third = begin("s1-3", vec![insert()]);
-        assert!(used.check(0, &third).is_err());
+        assert!(used.check(Call::Receive(0), &third).is_err());
     }
 
     #[test]

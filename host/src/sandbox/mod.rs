@@ -57,7 +57,39 @@ impl SandboxError {
         )
     }
 
+    /// An instance could not be made: the engine's trouble (out of mappings), or a start function
+    /// that traps, which ours do not have.
+    pub(crate) fn instance(error: &wasmtime::Error) -> Self {
+        match error.downcast_ref::<wasmtime::Trap>() {
+            Some(_) => Self::trap(error),
+            None => Self::Engine(format!("cannot make an instance: {error:#}")),
+        }
+    }
+
+    pub(crate) fn fault(fault: &v0_1::types::Fault) -> Self {
+        Self::Fault(printable(&fault.text))
+    }
+
+    /// Whether the component is to blame.
+    pub fn is_fault_of_build(&self) -> bool {
+        matches!(self, Self::Trap(_) | Self::Violation(_) | Self::Fault(_))
+    }
+
     pub(crate) fn violation(text: impl Into<String>) -> Self {
         Self::Violation(text.into())
     }
+}
+
+/// One line of printable ASCII for the log, whatever a component says.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .take(200)
+        .map(|c| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! A server session in its sandbox.
 
 use super::engine::begin_call;
-use super::form::Form;
+use super::form::{Call, Form};
 use super::imports::State;
 use super::v0_1::server::{Answer, Peer, Progress, Settings};
 use super::v0_1::types::{Dismissal, TlsFacts};
@@ -37,7 +37,7 @@ type Called<T> = wasmtime::Result<Result<T, Fault>>;
 fn flatten<T>(called: Called<T>) -> Result<T, SandboxError> {
     match called {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(fault)) => Err(SandboxError::Fault(fault.text)),
+        Ok(Err(fault)) => Err(SandboxError::fault(&fault)),
         Err(error) => Err(SandboxError::trap(&error)),
     }
 }
@@ -95,9 +95,14 @@ impl ServerSession {
         self.form.in_content()
     }
 
-    /// The open message was stored, refused or dropped.
-    pub fn settled(&mut self) {
-        self.form.settled();
+    /// The open message was stored, or not: what the answer to `store` is going to say.
+    pub fn settled(&mut self, stored: bool) {
+        self.form.settled(stored);
+    }
+
+    /// Gives the sandbox back for good: the session is over, its last words may take a while.
+    pub fn release(&mut self) {
+        self.instance = None;
     }
 
     /// The greeting.
@@ -106,7 +111,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn open(&mut self) -> Result<Progress, SandboxError> {
-        self.call(0, |bindings, store, session| {
+        self.call(Call::Other, |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
                 .session()
@@ -120,7 +125,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn receive(&mut self, octets: &[u8]) -> Result<Progress, SandboxError> {
-        self.call(octets.len(), |bindings, store, session| {
+        self.call(Call::Receive(octets.len()), |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
                 .session()
@@ -134,8 +139,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn resume(&mut self, answer: &Answer) -> Result<Progress, SandboxError> {
-        self.form.answered();
-        self.call(0, |bindings, store, session| {
+        self.call(Call::Resume, |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
                 .session()
@@ -149,7 +153,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn secured(&mut self, facts: &TlsFacts) -> Result<Progress, SandboxError> {
-        self.call(0, |bindings, store, session| {
+        self.call(Call::Other, |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
                 .session()
@@ -163,7 +167,7 @@ impl ServerSession {
     ///
     /// [`SandboxError`]; the session is then over.
     pub fn dismiss(&mut self, why: Dismissal) -> Result<Progress, SandboxError> {
-        self.call(0, |bindings, store, session| {
+        self.call(Call::Dismiss, |bindings, store, session| {
             bindings
                 .pillarbox_submission_server()
                 .session()
@@ -246,7 +250,7 @@ impl ServerSession {
 
     fn call(
         &mut self,
-        given: usize,
+        kind: Call,
         call: impl FnOnce(&Submission, &mut Store<State>, ResourceAny) -> Called<Progress>,
     ) -> Result<Progress, SandboxError> {
         let Some(instance) = &mut self.instance else {
@@ -259,7 +263,7 @@ impl ServerSession {
             instance.session,
         ))?;
         self.form
-            .check(given, &progress)
+            .check(kind, &progress)
             .map_err(SandboxError::Violation)?;
         Ok(progress)
     }
@@ -270,6 +274,6 @@ fn instantiate(build: &Build) -> Result<(Store<State>, Submission), SandboxError
     let bindings = build
         .pre
         .instantiate(&mut store)
-        .map_err(|error| SandboxError::trap(&error))?;
+        .map_err(|error| SandboxError::instance(&error))?;
     Ok((store, bindings))
 }
