@@ -129,10 +129,10 @@ impl ServerSession for SandboxedServer {
     }
 
     fn resume(&mut self, answer: Answer) -> Result<Progress, String> {
-        let stored = self.storing;
+        let settles = self.storing;
         self.call(|session| {
-            if stored {
-                session.settled();
+            if settles {
+                session.settled(answer == Answer::Stored);
             }
             session.resume(&answer.convert())
         })
