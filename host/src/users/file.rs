@@ -1,9 +1,11 @@
 //! The file backend: `users.toml`, mode 0600, kept by `pillarbox user`.
 //!
 //! [`FileUsers`] reads it for the service: it looks at most once a second whether the file is
-//! another one now, and keeps the last good state if the new one makes no sense. [`edit`] changes
-//! it: under a lock, and by a new file in the old one's place, so that a reader never sees half a
-//! file and a crash leaves the old or the new one.
+//! another one now, and keeps the last good state if the new one makes no sense. No users where
+//! there were some must be seen twice: many editors empty or remove a file before they write it.
+//!
+//! [`edit`] changes it: under a lock, and by a new file in the old one's place, so that a reader
+//! never sees half a file and a crash leaves the old or the new one.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -46,6 +48,8 @@ type Table = HashMap<String, Arc<Record>>;
 struct State {
     /// Which file was looked at; `None` inside if there was none.
     seen: Option<Option<Stamp>>,
+    /// There were users, and at the last look there were none.
+    vanished: bool,
     /// The last good state of it.
     table: Option<Arc<Table>>,
     /// What was said in the log, so that it is said once.
@@ -115,7 +119,8 @@ impl Shared {
                 .is_ok()
     }
 
-    /// Looks at the file and reads it if it is another one. Blocks on the file system.
+    /// Looks at the file and reads it if it is another one, or had lost its users. Blocks
+    /// on the file system.
     fn refresh(&self) -> Result<(), UsersError> {
         let failed = |source| UsersError::Read {
             path: self.path.clone(),
@@ -126,19 +131,27 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        let seen = self
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .seen;
-        if seen == Some(found) {
-            return Ok(());
+        {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            if state.seen == Some(found) && !state.vanished {
+                return Ok(());
+            }
         }
         let read = read(&self.path);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.seen = Some(found);
+        // What could not be read now (no file descriptor left) may be readable at the next look.
+        let unread = matches!(read, Err(UsersError::Read { .. }));
+        state.seen = (!unread).then_some(found);
+        let vanished = std::mem::take(&mut state.vanished);
         let records = read?;
         let users = records.len();
+        let had_users = state.table.as_ref().is_some_and(|table| !table.is_empty());
+        if users == 0 && had_users && !vanished {
+            state.vanished = true;
+            drop(state);
+            tracing::warn!(file = %self.path.display(), "no users any more: looking again");
+            return Ok(());
+        }
         let by_name = records
             .into_iter()
             .map(|record| (folded(&record.name), Arc::new(record)));

@@ -229,7 +229,74 @@ async fn names_are_found_in_any_case_and_changes_show() {
     }
 
     fs::remove_file(&path).unwrap();
+    assert!(users.find("alice@example.org").await.unwrap().is_some());
     assert!(users.find("alice@example.org").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_editor_that_empties_the_file_first_is_not_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.toml");
+    add(&path, Record::new("bob"));
+    let users = FileUsers::with_look(&path, Duration::ZERO);
+    let empties: [fn(&Path); 3] = [
+        |path| fs::write(path, "").unwrap(),
+        |path| fs::write(path, "# nobody yet\n").unwrap(),
+        |path| fs::remove_file(path).unwrap(),
+    ];
+    for empty in empties {
+        assert!(users.find("bob").await.unwrap().is_some());
+        empty(&path);
+        assert!(users.find("bob").await.unwrap().is_some(), "first look");
+        fs::write(&path, "[[user]]\nname = \"bob\"\nsenders = [\"a@b\"]\n").unwrap();
+        let bob = users.known("bob").unwrap();
+        assert_eq!(bob.senders, ["a@b"]);
+        add(&path, Record::new("carol"));
+        assert!(users.find("carol").await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_users_at_two_looks_are_no_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.toml");
+    add(&path, Record::new("bob"));
+    let users = FileUsers::with_look(&path, Duration::ZERO);
+    assert!(users.find("bob").await.unwrap().is_some());
+    edit(&path, None, |records| {
+        records.clear();
+        Ok::<_, UsersError>(())
+    })
+    .unwrap();
+    assert!(users.known("bob").is_some(), "first look");
+    assert!(users.known("bob").is_none(), "the same file, again");
+    // A broken file between two empty ones begins anew.
+    add(&path, Record::new("bob"));
+    assert!(users.known("bob").is_some());
+    for (text, look) in [("", 1), ("[[user]\n", 2), ("", 3)] {
+        fs::write(&path, text).unwrap();
+        assert!(users.known("bob").is_some(), "look {look}");
+    }
+    assert!(users.known("bob").is_none());
+}
+
+#[tokio::test]
+async fn r4954_6_b_a_file_that_cannot_be_read_is_not_one_without_users() {
+    let folder = tempfile::tempdir().unwrap();
+    // A folder in its place, or a file where its folder should be: root may read all others.
+    let inside = folder.path().join("users.toml");
+    fs::create_dir(&inside).unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [inside, file.join("users.toml")] {
+        let users = FileUsers::with_look(&path, Duration::ZERO);
+        for _ in 0..2 {
+            assert!(users.find("bob").await.is_err(), "{path:?}");
+            assert!(users.known("bob").is_none());
+        }
+        let seen = users.shared.state.read().unwrap().seen;
+        assert_eq!(seen, None, "it will be read again");
+    }
 }
 
 #[tokio::test]
