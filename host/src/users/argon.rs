@@ -1,6 +1,7 @@
 //! argon2id, for PLAIN and LOGIN: slow on purpose, so it runs off the connection threads and only
 //! so many at a time.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,6 +9,9 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version}
 use argon2::{CustomizedPasswordHasher, password_hash};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
+
+use super::backoff::machine;
+use super::turns::Turns;
 
 /// KiB of memory: with `PASSES`, the least that OWASP's password storage guide recommends. 19 MiB
 /// is about 20 ms on a small server, and a device that logs in for each message is remembered.
@@ -23,6 +27,11 @@ const HASH: usize = 32;
 /// Checks that may wait for their turn: at 50 a second a core, the last one waits well below the
 /// 100 seconds in which an answer must come (profile, section 4).
 const MOST_WAITING: usize = 1_000;
+/// Of these and the running ones, so many for one peer: the others find their turn whatever it does.
+const MOST_OF_A_PEER: usize = 8;
+/// Checks that one peer may have in all; those beyond `MOST_OF_A_PEER` wait in a line of their own,
+/// because a whole office may log in at once behind one address.
+const LINE_OF_A_PEER: usize = 64;
 
 /// Why a password could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +41,12 @@ pub enum ArgonError {
     Busy {
         /// How many.
         waiting: usize,
+    },
+    /// Too many checks of this peer wait already.
+    #[error("too many password checks of {peer} wait already")]
+    BusyPeer {
+        /// Whose: an address, or a network of IPv6.
+        peer: IpAddr,
     },
     /// The hash function would not run.
     #[error("cannot hash the password")]
@@ -104,6 +119,8 @@ pub struct Argon {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     most_waiting: usize,
+    /// The lines of the peers.
+    peers: Turns<IpAddr>,
 }
 
 impl Default for Argon {
@@ -121,16 +138,21 @@ impl Argon {
             turns: Arc::new(Semaphore::new(running.max(1))),
             waiting: AtomicUsize::new(0),
             most_waiting,
+            peers: Turns::new(MOST_OF_A_PEER, LINE_OF_A_PEER),
         }
     }
 
-    /// Whether `password` fits `hash` (PHC form; its own parameters hold).
+    /// Whether `password` fits `hash` (PHC form; its own parameters hold), asked for by `peer`.
     pub async fn verify(
         &self,
+        peer: IpAddr,
         password: Zeroizing<Vec<u8>>,
         hash: &str,
     ) -> Result<bool, ArgonError> {
         let hash = PasswordHash::new(hash).map_err(password_hash::Error::from)?;
+        let peer = machine(peer);
+        let of_peer = self.peers.take(peer).await;
+        let of_peer = of_peer.ok_or(ArgonError::BusyPeer { peer })?;
         let turns = Arc::clone(&self.turns);
         let turn = match Arc::clone(&turns).try_acquire_owned() {
             Ok(turn) => turn,
@@ -140,8 +162,8 @@ impl Argon {
             }
         };
         let check = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, also when nobody waits for it any more.
-            let _turn = turn;
+            // The turns end with the work, also when nobody waits for it any more.
+            let _turns = (turn, of_peer);
             Argon2::default().verify_password(&password, &hash)
         });
         match check.await.map_err(|_| ArgonError::Lost)? {
@@ -172,3 +194,7 @@ impl Drop for Place<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "argon_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Answers whether somebody is who he says, for PLAIN, LOGIN and NTLM.
 //!
 //! ```text
-//! wait (backoff) -> find the record -> right a moment ago? (cache) -> argon2id or the verifier
+//! own turn (turns) -> wait (backoff) -> find the record -> right a moment ago? (cache) -> argon2id or the verifier
 //!     -> may he act as the authorization identity? -> disabled? -> granted
 //! ```
 //! An unknown user takes the same way with a hash that nothing fits, so that neither the answer nor
@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::argon::{Argon, ArgonError, Cost};
-use super::backoff::{Backoff, Policy};
+use super::backoff::{Backoff, Policy, machine};
 use super::cache::Cache;
+use super::turns::{Turn, Turns};
 use super::{Names, NtHash, Record, Users, UsersError};
 
 /// The answer to an attempt.
@@ -32,6 +33,17 @@ pub enum Verdict {
     Unavailable,
 }
 
+/// Why a verifier did not say yes.
+#[derive(Debug, thiserror::Error)]
+pub enum Unverified {
+    /// The response does not fit, and why: for the log.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The verifier failed, whatever the response.
+    #[error("the verifier failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// What can be set up otherwise than usual.
 #[derive(Debug, Default)]
 pub struct Tuning {
@@ -45,6 +57,9 @@ pub struct Tuning {
     pub policy: Policy,
 }
 
+/// A machine, and the name under which the user is counted.
+type Pair = (IpAddr, String);
+
 /// Answers whether somebody is who he says. One for the whole service: it remembers.
 pub struct Authenticator {
     users: Arc<dyn Users>,
@@ -52,6 +67,11 @@ pub struct Authenticator {
     argon: Argon,
     cache: Cache,
     backoff: Mutex<Backoff>,
+    /// How long to wait for a turn.
+    most_queued: Duration,
+    /// One attempt at a time for a user at a peer: many at once would not wait for each other's
+    /// outcome.
+    turns: Turns<Pair>,
     /// A password hash that nothing fits.
     nobody: String,
     /// An NT hash that nothing fits.
@@ -87,12 +107,16 @@ impl Authenticator {
             no_nt: NtHash::from(rand::random::<[u8; 16]>()),
             argon: tuning.argon,
             cache: tuning.cache,
+            most_queued: tuning.policy.most_queued,
+            // Connections are limited elsewhere.
+            turns: Turns::new(1, usize::MAX),
             backoff: Mutex::new(Backoff::new(tuning.policy)),
         })
     }
 
     /// PLAIN (RFC 4616) and LOGIN ([MS-XLOGIN]). `authorization` is empty for the user himself.
-    /// Takes as long as argon2id and the back-off do; cancelling it counts as a failure.
+    /// Takes as long as argon2id and the back-off do; cancelling it counts as a failure once its
+    /// turn has come.
     pub async fn password(
         &self,
         peer: IpAddr,
@@ -104,12 +128,14 @@ impl Authenticator {
         if user.is_empty() || password.is_empty() {
             return Verdict::Refused;
         }
-        let attempt = self.attempt(peer, user).await;
+        let Some(attempt) = self.attempt(peer, user).await else {
+            return Verdict::Unavailable;
+        };
         let record = match self.find(user, "").await {
             Ok(record) => record,
             Err(error) => return attempt.unavailable(&error),
         };
-        let fits = match self.fits(record.as_deref(), password).await {
+        let fits = match self.fits(peer, record.as_deref(), password).await {
             Ok(fits) => fits,
             Err(error) => return attempt.unavailable(&error),
         };
@@ -133,9 +159,11 @@ impl Authenticator {
     /// it is called exactly once, also for users that do not exist.
     pub async fn ntlm<F>(&self, peer: IpAddr, user: &str, domain: &str, verify: F) -> Verdict
     where
-        F: FnOnce(&[u8; 16]) -> Result<(), String> + Send,
+        F: FnOnce(&[u8; 16]) -> Result<(), Unverified> + Send,
     {
-        let attempt = self.attempt(peer, user).await;
+        let Some(attempt) = self.attempt(peer, user).await else {
+            return Verdict::Unavailable;
+        };
         let record = match self.find(user, domain).await {
             Ok(record) => record,
             Err(error) => return attempt.unavailable(&error),
@@ -143,31 +171,40 @@ impl Authenticator {
         let nt = record.as_ref().and_then(|record| record.nt.as_ref());
         let verified = verify(nt.unwrap_or(&self.no_nt).octets());
         match (record, verified) {
+            // R4954-6-b, for everybody: it says nothing about the user.
+            (_, Err(error @ Unverified::Unavailable(_))) => attempt.unavailable(&error),
             (None, _) => attempt.refused("no such user"),
             // R4954-6-d: the peer is not told that the user exists.
             (Some(record), _) if record.nt.is_none() => {
                 attempt.refused("no NT hash set: `pillarbox user password`")
             }
-            (Some(_), Err(reason)) => attempt.refused(&reason),
+            (Some(_), Err(Unverified::Refused(reason))) => attempt.refused(&reason),
             (Some(record), Ok(())) => attempt.right(&record),
         }
     }
 
-    /// Waits as long as the back-off says.
-    async fn attempt<'a>(&'a self, peer: IpAddr, user: &'a str) -> Attempt<'a> {
+    /// Waits for the attempts of the same user and peer before this one, and then as long as the
+    /// back-off says. `None` if the first takes too long: nothing is checked, so nothing counts.
+    async fn attempt<'a>(&'a self, peer: IpAddr, user: &'a str) -> Option<Attempt<'a>> {
+        let key = self.names.counted(user);
+        let turn = self.turns.take((machine(peer), key.clone()));
+        let Ok(Some(turn)) = tokio::time::timeout(self.most_queued, turn).await else {
+            tracing::info!(%peer, user, "too many attempts at once");
+            return None;
+        };
         let attempt = Attempt {
             authenticator: self,
             peer,
             user,
-            key: self.names.counted(user),
-            open: true,
+            key,
+            _turn: turn,
         };
-        let delay = attempt.backoff(|backoff, now| backoff.delay(now, peer, &attempt.key));
+        let delay = attempt.backoff(|backoff, now| backoff.begin(now, peer, &attempt.key));
         if delay > Duration::ZERO {
             tracing::debug!(%peer, user, ?delay, "an attempt is slowed down");
             tokio::time::sleep(delay).await;
         }
-        attempt
+        Some(attempt)
     }
 
     async fn find(&self, user: &str, domain: &str) -> Result<Option<Arc<Record>>, UsersError> {
@@ -180,7 +217,12 @@ impl Authenticator {
         Ok(found)
     }
 
-    async fn fits(&self, record: Option<&Record>, password: &[u8]) -> Result<bool, ArgonError> {
+    async fn fits(
+        &self,
+        peer: IpAddr,
+        record: Option<&Record>,
+        password: &[u8],
+    ) -> Result<bool, ArgonError> {
         let hash = record.and_then(|record| record.password.as_deref());
         for form in forms(password) {
             if let Some(record) = record
@@ -190,7 +232,7 @@ impl Authenticator {
             }
             if self
                 .argon
-                .verify(form.clone(), hash.unwrap_or(&self.nobody))
+                .verify(peer, form.clone(), hash.unwrap_or(&self.nobody))
                 .await?
                 && let Some(record) = record
                 && hash.is_some()
@@ -221,14 +263,13 @@ fn forms(password: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     forms
 }
 
-/// An attempt that has begun: whatever becomes of it is counted, and if nothing does (the peer
-/// hung up), it failed.
+/// An attempt that has begun. It counts as failed already: if the peer hangs up, it stays so.
 struct Attempt<'a> {
     authenticator: &'a Authenticator,
     peer: IpAddr,
     user: &'a str,
     key: String,
-    open: bool,
+    _turn: Turn<Pair>,
 }
 
 impl Attempt<'_> {
@@ -240,9 +281,9 @@ impl Attempt<'_> {
         )
     }
 
-    fn right(mut self, record: &Record) -> Verdict {
-        self.open = false;
+    fn right(self, record: &Record) -> Verdict {
         if record.disabled {
+            self.take_back();
             self.log("account disabled");
             return Verdict::Disabled;
         }
@@ -256,23 +297,19 @@ impl Attempt<'_> {
     }
 
     /// Nobody is to blame, so nothing is counted.
-    fn unavailable(mut self, error: &dyn std::error::Error) -> Verdict {
-        self.open = false;
+    fn unavailable(self, error: &dyn std::error::Error) -> Verdict {
+        self.take_back();
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::error!(peer = %self.peer, user = self.user, %error, cause, "cannot authenticate");
         Verdict::Unavailable
     }
 
+    fn take_back(&self) {
+        self.backoff(|backoff, now| backoff.taken_back(now, self.peer, &self.key));
+    }
+
     fn log(&self, reason: &str) {
         tracing::info!(peer = %self.peer, user = self.user, reason, "authentication refused");
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            self.backoff(|backoff, now| backoff.failed(now, self.peer, &self.key));
-        }
     }
 }
 

@@ -103,7 +103,7 @@ impl Bench {
             if *nt == NT {
                 Ok(())
             } else {
-                Err("wrong".to_owned())
+                Err(Unverified::Refused("wrong".to_owned()))
             }
         };
         self.authenticator.ntlm(peer(), user, domain, verify).await
@@ -182,7 +182,7 @@ async fn r4954_6_a_unknown_users_cost_an_argon2id_run_too() {
     let busy = bench
         .authenticator
         .argon
-        .verify(Zeroizing::new(b"x".to_vec()), &slow);
+        .verify(peer(), Zeroizing::new(b"x".to_vec()), &slow);
     let others = async {
         tokio::join!(
             bench.password("", "alice", b"wrong"),
@@ -214,13 +214,13 @@ async fn r4954_6_a_the_hash_of_nobody_is_like_a_real_one() {
     let argon = Argon::default();
     assert!(
         argon
-            .verify(Zeroizing::new(b"secret".to_vec()), &real)
+            .verify(peer(), Zeroizing::new(b"secret".to_vec()), &real)
             .await
             .unwrap()
     );
     assert!(
         !argon
-            .verify(Zeroizing::new(b"secret".to_vec()), &nobody)
+            .verify(peer(), Zeroizing::new(b"secret".to_vec()), &nobody)
             .await
             .unwrap()
     );
@@ -235,13 +235,13 @@ async fn a_published_argon2id_hash_is_understood() {
     let argon = Argon::default();
     assert!(
         argon
-            .verify(Zeroizing::new(b"password".to_vec()), hash)
+            .verify(peer(), Zeroizing::new(b"password".to_vec()), hash)
             .await
             .unwrap()
     );
     assert!(
         !argon
-            .verify(Zeroizing::new(b"passwore".to_vec()), hash)
+            .verify(peer(), Zeroizing::new(b"passwore".to_vec()), hash)
             .await
             .unwrap()
     );
@@ -448,7 +448,7 @@ async fn r4954_6_a_ntlm_verifies_once_for_everybody() {
         let verify = |nt: &[u8; 16]| {
             calls += 1;
             seen.push(*nt);
-            Err::<(), String>("wrong".into())
+            Err(Unverified::Refused("wrong".into()))
         };
         let verdict = bench.authenticator.ntlm(peer(), user, "", verify).await;
         assert_eq!((verdict, calls), (Verdict::Refused, 1), "{user}");
@@ -470,81 +470,6 @@ async fn a_verifier_that_says_yes_does_not_make_a_user() {
     }
 }
 
-#[tokio::test]
-async fn guessing_waits_and_hanging_up_does_not_help() {
-    let policy = Policy {
-        free: 1,
-        first: Duration::from_millis(300),
-        ..Policy::default()
-    };
-    let bench = tuned(
-        vec![record("alice", "secret")],
-        Tuning {
-            cost: CHEAP,
-            policy,
-            ..Tuning::default()
-        },
-    );
-    let begun = Instant::now();
-    // The first is given up at once, and counts.
-    let given_up = tokio::time::timeout(Duration::ZERO, bench.password("", "alice", b"a")).await;
-    assert!(given_up.is_err() || begun.elapsed() < Duration::from_millis(300));
-    let begun = Instant::now();
-    assert_eq!(
-        bench.password("", "alice", b"secret").await,
-        granted("alice")
-    );
-    assert!(
-        begun.elapsed() >= Duration::from_millis(300),
-        "{:?}",
-        begun.elapsed()
-    );
-    // From now on alice is trusted here, whatever others guess.
-    for _ in 0..3 {
-        assert_eq!(
-            bench.password("", "alice", b"wrong").await,
-            Verdict::Refused
-        );
-    }
-    let begun = Instant::now();
-    assert_eq!(
-        bench.password("", "alice", b"secret").await,
-        granted("alice")
-    );
-    assert!(begun.elapsed() < Duration::from_millis(300));
-}
-
-#[tokio::test]
-async fn unknown_users_wait_like_known_ones() {
-    let policy = Policy {
-        free: 1,
-        first: Duration::from_millis(200),
-        ..Policy::default()
-    };
-    let bench = tuned(
-        vec![record("alice", "secret")],
-        Tuning {
-            cost: CHEAP,
-            policy,
-            ..Tuning::default()
-        },
-    );
-    for user in ["alice", "mallory"] {
-        let begun = Instant::now();
-        assert_eq!(
-            bench.ntlm(user, "X").await == granted("alice"),
-            user == "alice"
-        );
-        assert!(begun.elapsed() < Duration::from_millis(200));
-    }
-    for user in ["bob", "mallory"] {
-        bench.password("", user, b"a").await;
-        let begun = Instant::now();
-        bench.password("", user, b"a").await;
-        assert!(begun.elapsed() >= Duration::from_millis(200), "{user}");
-    }
-}
-
 #[test]
 fn its_futures_can_be_sent_between_threads() {
     fn sendable<T: Send>(_: &T) {}
@@ -552,3 +477,6 @@ fn its_futures_can_be_sent_between_threads() {
     sendable(&bench.authenticator.password(peer(), "", "a", b"b"));
     sendable(&bench.authenticator.ntlm(peer(), "a", "", |_| Ok(())));
 }
+
+#[path = "authenticator_waiting_tests.rs"]
+mod waiting;

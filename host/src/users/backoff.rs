@@ -8,11 +8,15 @@
 //!
 //! The second and the third drain with time and only begin to cost beyond a budget, because an
 //! office behind one address has its share of mistyped passwords. A peer at which a user has
-//! lately succeeded never waits for that user, so neither a guesser in the same office nor one
-//! elsewhere can hold up its devices.
+//! lately succeeded is trusted with that user: many failures are free there, and the waits after
+//! them are short, so neither a guesser in the same office nor one elsewhere can keep out its
+//! devices.
 //!
 //! The wait comes before the check and does not depend on whether the user exists or the password
-//! is right: who hangs up early has learned nothing, and the attempt counts as failed.
+//! is right. An attempt counts as failed when it begins, so that those at the same time know of
+//! each other and who hangs up early gains nothing; it is taken back if it ends otherwise.
+//!
+//! Not here: that the attempts of one user at one peer come one after the other (`turns`).
 //!
 //! Pure: the time is an argument.
 
@@ -45,6 +49,17 @@ pub struct Policy {
     /// How long a success at a peer keeps the user from waiting there. A week: machines that
     /// report at week-ends.
     pub trust: Duration,
+    /// Failures of a user at a peer where he succeeded, counted from the last success, that cost
+    /// nothing. 20: a device with an old password must not slow down the others of its owner.
+    pub free_trusted: u32,
+    /// The longest of the waits after those; they begin and double as the others do. 2 s: enough to
+    /// make guessing hopeless, and the right password still passes where a line of guessers
+    /// waits.
+    pub most_trusted: Duration,
+    /// How long an attempt waits for the ones before it of the same user and peer; beyond, it is told
+    /// to come again. 60 s: together with `most` it stays below the 100 seconds in which an
+    /// answer must come (profile, section 4).
+    pub most_queued: Duration,
     /// Entries in each table, about 100 octets each.
     pub entries: usize,
 }
@@ -61,6 +76,9 @@ impl Default for Policy {
             most_shared: Duration::from_secs(10),
             drain: Duration::from_mins(1),
             trust: Duration::from_hours(7 * 24),
+            free_trusted: 20,
+            most_trusted: Duration::from_secs(2),
+            most_queued: Duration::from_mins(1),
             entries: 16_384,
         }
     }
@@ -70,6 +88,15 @@ impl Default for Policy {
 struct Failures {
     count: u32,
     last: Instant,
+    /// By how much the first of them raised the counts of the peer and of the user.
+    charged: [Duration; 2],
+}
+
+#[derive(Debug)]
+struct Trust {
+    since: Instant,
+    /// Failures since then.
+    failures: u32,
 }
 
 /// Keys are keyed hashes: names have any length, and memory must not.
@@ -81,7 +108,7 @@ pub struct Backoff {
     policy: Policy,
     hasher: RandomState,
     pairs: Bounded<Key, Failures>,
-    trusted: Bounded<Key, Instant>,
+    trusted: Bounded<Key, Trust>,
     /// When the count of a peer or user is back to nothing: `drain` later for each failure.
     peers: Bounded<Key, Instant>,
     users: Bounded<Key, Instant>,
@@ -101,30 +128,25 @@ impl Backoff {
         }
     }
 
-    /// How long to wait before this user is checked for this peer.
-    pub fn delay(&mut self, now: Instant, peer: IpAddr, user: &str) -> Duration {
+    /// An attempt begins: it counts as failed until it is known to be otherwise. How long to wait
+    /// before the user is checked.
+    pub fn begin(&mut self, now: Instant, peer: IpAddr, user: &str) -> Duration {
+        let delay = self.delay(now, peer, user);
+        self.failed(now, peer, user);
+        delay
+    }
+
+    fn delay(&mut self, now: Instant, peer: IpAddr, user: &str) -> Duration {
         let (pair, peer, user) = self.keys(peer, user);
-        let trust = self.policy.trust;
-        if self
-            .trusted
-            .get(pair)
-            .is_some_and(|since| now.saturating_duration_since(*since) < trust)
-        {
-            return Duration::ZERO;
+        if let Some(trust) = valid(&self.policy, self.trusted.get(pair), now) {
+            let (free, most) = (self.policy.free_trusted, self.policy.most_trusted);
+            return doubling(&self.policy, trust.failures, free, most);
         }
         let failures = match self.pairs.get(pair) {
             Some(failures) if !forgotten(&self.policy, failures, now) => failures.count,
             _ => 0,
         };
-        let own = failures
-            .checked_sub(self.policy.free)
-            .map_or(Duration::ZERO, |over| {
-                let doubled = 1_u32.checked_shl(over).unwrap_or(u32::MAX);
-                self.policy
-                    .first
-                    .saturating_mul(doubled)
-                    .min(self.policy.most)
-            });
+        let own = doubling(&self.policy, failures, self.policy.free, self.policy.most);
         let level = |until: Option<&mut Instant>| level(&self.policy, until.copied(), now);
         let shared = level(self.peers.get(peer)).max(level(self.users.get(user)));
         let beyond = shared.saturating_sub(self.policy.budget);
@@ -136,9 +158,11 @@ impl Backoff {
         )
     }
 
-    /// The user was refused, or the attempt was given up.
-    pub fn failed(&mut self, now: Instant, peer: IpAddr, user: &str) {
+    fn failed(&mut self, now: Instant, peer: IpAddr, user: &str) {
         let (pair, peer, user) = self.keys(peer, user);
+        if let Some(trust) = valid(&self.policy, self.trusted.get(pair), now) {
+            trust.failures = trust.failures.saturating_add(1);
+        }
         if let Some(failures) = self.pairs.get(pair)
             && !forgotten(&self.policy, failures, now)
         {
@@ -147,39 +171,72 @@ impl Backoff {
             return;
         }
         // The first failure of the two together counts for each.
-        self.pairs.insert(
-            pair,
-            Failures {
-                count: 1,
-                last: now,
-            },
-        );
-        for (table, key) in [(&mut self.peers, peer), (&mut self.users, user)] {
-            let until = table.get(key).map_or(now, |until| (*until).max(now));
+        let charged = [(&mut self.peers, peer), (&mut self.users, user)].map(|(table, key)| {
+            let before = table.get(key).map_or(now, |until| (*until).max(now));
             // Who went far over the budget must not pay for days.
             let most = now
                 + self
                     .policy
                     .drain
                     .saturating_mul(self.policy.budget.saturating_mul(3));
-            table.insert(key, (until + self.policy.drain).min(most));
-        }
+            let after = (before + self.policy.drain).min(most);
+            table.insert(key, after);
+            after.saturating_duration_since(before)
+        });
+        self.pairs.insert(
+            pair,
+            Failures {
+                count: 1,
+                last: now,
+                charged,
+            },
+        );
     }
 
     /// The user was right.
     pub fn succeeded(&mut self, now: Instant, peer: IpAddr, user: &str) {
         let (pair, peer, user) = self.keys(peer, user);
-        self.trusted.insert(pair, now);
+        self.trusted.insert(
+            pair,
+            Trust {
+                since: now,
+                failures: 0,
+            },
+        );
+        // So those before were slips, not guesses: they do not count for the others.
+        self.acquit(now, pair, peer, user);
+    }
+
+    /// The attempt ended without a judgement about the peer, and does not count.
+    pub fn taken_back(&mut self, now: Instant, peer: IpAddr, user: &str) {
+        let (pair, peer, user) = self.keys(peer, user);
+        if let Some(trust) = valid(&self.policy, self.trusted.get(pair), now) {
+            trust.failures = trust.failures.saturating_sub(1);
+        }
+        let Some(failures) = self.pairs.get(pair) else {
+            return;
+        };
+        failures.count = failures.count.saturating_sub(1);
+        if failures.count == 0 {
+            self.acquit(now, pair, peer, user);
+        }
+    }
+
+    /// Forgets the failures of a pair, also in the counts of its peer and user.
+    fn acquit(&mut self, now: Instant, pair: Key, peer: Key, user: Key) {
         let Some(failures) = self.pairs.remove(pair) else {
             return;
         };
         if forgotten(&self.policy, &failures, now) {
             return;
         }
-        // So it was a slip, not a guess: it does not count for the others.
-        for (table, key) in [(&mut self.peers, peer), (&mut self.users, user)] {
+        let [of_peer, of_user] = failures.charged;
+        for (table, key, charged) in [
+            (&mut self.peers, peer, of_peer),
+            (&mut self.users, user, of_user),
+        ] {
             if let Some(until) = table.get(key) {
-                *until = until.checked_sub(self.policy.drain).unwrap_or(now);
+                *until = until.checked_sub(charged).unwrap_or(now);
             }
         }
     }
@@ -205,6 +262,19 @@ pub fn machine(peer: IpAddr) -> IpAddr {
         }
         v4 => v4,
     }
+}
+
+/// The trust in a pair, if there is any left.
+fn valid<'a>(policy: &Policy, trust: Option<&'a mut Trust>, now: Instant) -> Option<&'a mut Trust> {
+    trust.filter(|trust| now.saturating_duration_since(trust.since) < policy.trust)
+}
+
+/// Nothing for the `free` failures, then `first`, twice that and so on up to `most`.
+fn doubling(policy: &Policy, failures: u32, free: u32, most: Duration) -> Duration {
+    failures.checked_sub(free).map_or(Duration::ZERO, |over| {
+        let doubled = 1_u32.checked_shl(over).unwrap_or(u32::MAX);
+        policy.first.saturating_mul(doubled).min(most)
+    })
 }
 
 fn forgotten(policy: &Policy, failures: &Failures, now: Instant) -> bool {

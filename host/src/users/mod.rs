@@ -2,8 +2,8 @@
 //!
 //! [`Users`] finds records and knows no mechanism; [`FileUsers`] is its backend of this version
 //! (SQL and LDAP will stand beside it). [`Authenticator`] answers for PLAIN, LOGIN and NTLM with the
-//! help of [`argon`] (the slow hash), [`cache`] (what was right a moment ago) and [`backoff`] (slowing
-//! down whoever guesses). Nothing here knows a connection, and only verifiers are kept, never a
+//! help of [`argon`] (the slow hash), [`cache`] (what was right a moment ago), [`backoff`] (slowing
+//! down whoever guesses) and `turns` (waiting in line). Nothing here knows a connection, and only verifiers are kept, never a
 //! password.
 //!
 //! # Names
@@ -22,6 +22,7 @@ pub mod file;
 pub mod names;
 pub mod record;
 pub mod senders;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use async_trait::async_trait;
 
 use crate::config::Finding;
 
-pub use authenticator::{Authenticator, Verdict};
+pub use authenticator::{Authenticator, Unverified, Verdict};
 pub use file::FileUsers;
 pub use names::Names;
 pub use record::{NtHash, Record};
