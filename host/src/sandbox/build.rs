@@ -1,9 +1,9 @@
 //! One build of the component: what it is, whether this host can run it, and its compiled code.
 
+use super::SandboxError;
 use super::engine::Engine;
 use super::imports::State;
-use super::v0_1::SubmissionPre;
-use super::{SandboxError, imports};
+use super::v0_1::{self, SubmissionPre};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use wasmtime::Store;
-use wasmtime::component::{Component, types::ComponentItem};
+use wasmtime::component::{Component, Instance, InstancePre, types::ComponentItem};
 
 /// The contract's package and the versions of it that this host runs.
 const PACKAGE: &str = "pillarbox:submission";
@@ -54,7 +54,10 @@ pub struct Build {
     pub digest: String,
     /// The engine it was compiled for.
     pub engine: Arc<Engine>,
-    pub(crate) pre: SubmissionPre<State>,
+    pre: InstancePre<State>,
+    server: v0_1::server::GuestIndices,
+    client: v0_1::client::GuestIndices,
+    verifier: v0_1::verifier::GuestIndices,
     /// Sessions that run on it now.
     pub sessions: AtomicU64,
     /// Sessions that have begun on it.
@@ -83,15 +86,26 @@ impl Build {
         }
         let refused = |error: wasmtime::Error| SandboxError::Refused(format!("{error:#}"));
         let pre = engine.linker.instantiate_pre(&component).map_err(refused)?;
-        let pre = SubmissionPre::new(pre).map_err(refused)?;
-        Ok(Arc::new(Self {
+        let server = v0_1::server::GuestIndices::new(&pre).map_err(refused)?;
+        let client = v0_1::client::GuestIndices::new(&pre).map_err(refused)?;
+        let verifier = v0_1::verifier::GuestIndices::new(&pre).map_err(refused)?;
+        let build = Arc::new(Self {
             digest,
             engine: Arc::clone(engine),
             pre,
+            server,
+            client,
+            verifier,
             sessions: AtomicU64::new(0),
             served: AtomicU64::new(0),
             faults: AtomicU64::new(0),
-        }))
+        });
+        // The types of its functions are compared here, once, so that no session finds out.
+        let differs = |error: SandboxError| SandboxError::Refused(error.to_string());
+        build.server().map_err(differs)?;
+        build.client().map_err(differs)?;
+        build.verifier().map_err(differs)?;
+        Ok(build)
     }
 
     /// What a file holds, without running any of it.
@@ -123,8 +137,35 @@ impl Build {
         }
     }
 
-    pub(crate) fn store(&self) -> Store<imports::State> {
-        self.engine.store()
+    fn instance(&self) -> Result<(Store<State>, Instance), SandboxError> {
+        let mut store = self.engine.store();
+        let instance = self
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| SandboxError::instance(&error))?;
+        Ok((store, instance))
+    }
+
+    /// A fresh instance, and its `server` interface. Only one interface is looked up: looking up
+    /// all three would cost as much as making the instance.
+    pub(crate) fn server(&self) -> Result<(Store<State>, v0_1::server::Guest), SandboxError> {
+        let (mut store, instance) = self.instance()?;
+        let guest = self.server.load(&mut store, &instance);
+        Ok((store, guest.map_err(|error| SandboxError::trap(&error))?))
+    }
+
+    /// A fresh instance, and its `client` interface.
+    pub(crate) fn client(&self) -> Result<(Store<State>, v0_1::client::Guest), SandboxError> {
+        let (mut store, instance) = self.instance()?;
+        let guest = self.client.load(&mut store, &instance);
+        Ok((store, guest.map_err(|error| SandboxError::trap(&error))?))
+    }
+
+    /// A fresh instance, and its `verifier` interface.
+    pub(crate) fn verifier(&self) -> Result<(Store<State>, v0_1::verifier::Guest), SandboxError> {
+        let (mut store, instance) = self.instance()?;
+        let guest = self.verifier.load(&mut store, &instance);
+        Ok((store, guest.map_err(|error| SandboxError::trap(&error))?))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::engine::begin_call;
 use super::imports::State;
-use super::v0_1::Submission;
-use super::v0_1::client::{Action, Credentials, Loss, Progress, Settings};
+use super::v0_1::client::{Action, Credentials, Guest, Loss, Progress, Settings};
 use super::v0_1::types::{ContentFacts, Envelope, Fault, TlsFacts};
 use super::{Build, SandboxError};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ const MOST_LINE: usize = 12_288;
 /// One outbound connection's session.
 pub struct ClientSession {
     store: Store<State>,
-    bindings: Submission,
+    bindings: Guest,
     session: ResourceAny,
     recipients: usize,
     settled: Vec<bool>,
@@ -36,13 +35,8 @@ impl ClientSession {
     /// [`SandboxError`] where the component traps or refuses the settings.
     pub async fn start(build: &Arc<Build>, settings: &Settings) -> Result<Self, SandboxError> {
         let slot = build.engine.slot().await?;
-        let mut store = build.store();
-        let bindings = build
-            .pre
-            .instantiate(&mut store)
-            .map_err(|error| SandboxError::trap(&error))?;
+        let (mut store, bindings) = build.client()?;
         let session = bindings
-            .pillarbox_submission_client()
             .session()
             .call_start(&mut store, settings)
             .map_err(|error| SandboxError::trap(&error))?
@@ -64,10 +58,7 @@ impl ClientSession {
     /// [`SandboxError`]; the session is then over. So with all calls below.
     pub fn open(&mut self) -> Result<Progress, SandboxError> {
         self.call(0, 0, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_open(store, session)
+            bindings.session().call_open(store, session)
         })
     }
 
@@ -78,10 +69,7 @@ impl ClientSession {
     /// [`SandboxError`].
     pub fn receive(&mut self, octets: &[u8]) -> Result<Progress, SandboxError> {
         self.call(octets.len(), 0, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_receive(store, session, octets)
+            bindings.session().call_receive(store, session, octets)
         })
     }
 
@@ -92,10 +80,7 @@ impl ClientSession {
     /// [`SandboxError`].
     pub fn secured(&mut self, facts: &TlsFacts) -> Result<Progress, SandboxError> {
         self.call(0, 0, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_secured(store, session, facts)
+            bindings.session().call_secured(store, session, facts)
         })
     }
 
@@ -110,7 +95,6 @@ impl ClientSession {
     ) -> Result<Progress, SandboxError> {
         self.call(0, 0, |bindings, store, session| {
             bindings
-                .pillarbox_submission_client()
                 .session()
                 .call_authenticate(store, session, credentials)
         })
@@ -130,7 +114,6 @@ impl ClientSession {
         self.settled = vec![false; self.recipients];
         self.call(0, 0, |bindings, store, session| {
             bindings
-                .pillarbox_submission_client()
                 .session()
                 .call_submit(store, session, envelope, facts)
         })
@@ -143,10 +126,7 @@ impl ClientSession {
     /// [`SandboxError`].
     pub fn supply(&mut self, octets: &[u8], last: bool) -> Result<Progress, SandboxError> {
         self.call(0, octets.len(), |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_supply(store, session, octets, last)
+            bindings.session().call_supply(store, session, octets, last)
         })
     }
 
@@ -157,10 +137,7 @@ impl ClientSession {
     /// [`SandboxError`].
     pub fn lost(&mut self, how: Loss) -> Result<Progress, SandboxError> {
         self.call(0, 0, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_lost(store, session, how)
+            bindings.session().call_lost(store, session, how)
         })
     }
 
@@ -171,10 +148,7 @@ impl ClientSession {
     /// [`SandboxError`].
     pub fn quit(&mut self) -> Result<Progress, SandboxError> {
         self.call(0, 0, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_client()
-                .session()
-                .call_quit(store, session)
+            bindings.session().call_quit(store, session)
         })
     }
 
@@ -182,7 +156,7 @@ impl ClientSession {
         &mut self,
         given: usize,
         supplied: usize,
-        call: impl FnOnce(&Submission, &mut Store<State>, ResourceAny) -> Called,
+        call: impl FnOnce(&Guest, &mut Store<State>, ResourceAny) -> Called,
     ) -> Result<Progress, SandboxError> {
         begin_call(&mut self.store);
         let progress = call(&self.bindings, &mut self.store, self.session)
@@ -238,10 +212,8 @@ impl ClientSession {
 /// [`SandboxError`] where the component traps.
 pub async fn scan(build: &Arc<Build>, content: &[u8]) -> Result<ContentFacts, SandboxError> {
     let _slot = build.engine.slot().await?;
-    let mut store = build.store();
     let trap = |error: wasmtime::Error| SandboxError::trap(&error);
-    let bindings = build.pre.instantiate(&mut store).map_err(trap)?;
-    let interface = bindings.pillarbox_submission_client();
+    let (mut store, interface) = build.client()?;
     let scanner = interface.scanner();
     let resource = scanner.call_constructor(&mut store).map_err(trap)?;
     for run in content.chunks(65_536) {

@@ -3,9 +3,9 @@
 use super::engine::begin_call;
 use super::form::{Call, Form};
 use super::imports::State;
-use super::v0_1::server::{Answer, Peer, Progress, Settings};
+use super::v0_1::server::{Answer, Guest, Peer, Progress, Settings};
+use super::v0_1::types::Fault;
 use super::v0_1::types::{Dismissal, TlsFacts};
-use super::v0_1::{Submission, types::Fault};
 use super::{Build, SandboxError};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -24,7 +24,7 @@ pub struct ServerSession {
 
 struct Instance {
     store: Store<State>,
-    bindings: Submission,
+    bindings: Guest,
     session: ResourceAny,
     _slot: OwnedSemaphorePermit,
 }
@@ -54,13 +54,8 @@ impl ServerSession {
         peer: Peer,
     ) -> Result<Self, SandboxError> {
         let slot = build.engine.slot().await?;
-        let (mut store, bindings) = instantiate(build)?;
-        let session = flatten(
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_start(&mut store, &settings, &peer),
-        )?;
+        let (mut store, bindings) = build.server()?;
+        let session = flatten(bindings.session().call_start(&mut store, &settings, &peer))?;
         Ok(Self {
             build: Arc::clone(build),
             form: Form::new(
@@ -112,10 +107,7 @@ impl ServerSession {
     /// [`SandboxError`]; the session is then over.
     pub fn open(&mut self) -> Result<Progress, SandboxError> {
         self.call(Call::Other, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_open(store, session)
+            bindings.session().call_open(store, session)
         })
     }
 
@@ -126,10 +118,7 @@ impl ServerSession {
     /// [`SandboxError`]; the session is then over.
     pub fn receive(&mut self, octets: &[u8]) -> Result<Progress, SandboxError> {
         self.call(Call::Receive(octets.len()), |bindings, store, session| {
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_receive(store, session, octets)
+            bindings.session().call_receive(store, session, octets)
         })
     }
 
@@ -140,10 +129,7 @@ impl ServerSession {
     /// [`SandboxError`]; the session is then over.
     pub fn resume(&mut self, answer: &Answer) -> Result<Progress, SandboxError> {
         self.call(Call::Resume, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_resume(store, session, answer)
+            bindings.session().call_resume(store, session, answer)
         })
     }
 
@@ -154,10 +140,7 @@ impl ServerSession {
     /// [`SandboxError`]; the session is then over.
     pub fn secured(&mut self, facts: &TlsFacts) -> Result<Progress, SandboxError> {
         self.call(Call::Other, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_secured(store, session, facts)
+            bindings.session().call_secured(store, session, facts)
         })
     }
 
@@ -168,10 +151,7 @@ impl ServerSession {
     /// [`SandboxError`]; the session is then over.
     pub fn dismiss(&mut self, why: Dismissal) -> Result<Progress, SandboxError> {
         self.call(Call::Dismiss, |bindings, store, session| {
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_dismiss(store, session, why)
+            bindings.session().call_dismiss(store, session, why)
         })
     }
 
@@ -187,7 +167,6 @@ impl ServerSession {
         begin_call(&mut instance.store);
         let parked = instance
             .bindings
-            .pillarbox_submission_server()
             .session()
             .call_park(&mut instance.store, instance.session)
             .map_err(|error| SandboxError::trap(&error))?;
@@ -224,20 +203,15 @@ impl ServerSession {
             return Ok(());
         }
         let slot = self.build.engine.slot().await?;
-        let (mut store, bindings) = instantiate(&self.build)?;
-        let session = flatten(
-            bindings
-                .pillarbox_submission_server()
-                .session()
-                .call_revive(
-                    &mut store,
-                    &self.settings,
-                    &self.peer,
-                    facts,
-                    identity,
-                    &self.parked,
-                ),
-        )?;
+        let (mut store, bindings) = self.build.server()?;
+        let session = flatten(bindings.session().call_revive(
+            &mut store,
+            &self.settings,
+            &self.peer,
+            facts,
+            identity,
+            &self.parked,
+        ))?;
         self.parked = Vec::new();
         self.instance = Some(Instance {
             store,
@@ -251,7 +225,7 @@ impl ServerSession {
     fn call(
         &mut self,
         kind: Call,
-        call: impl FnOnce(&Submission, &mut Store<State>, ResourceAny) -> Called<Progress>,
+        call: impl FnOnce(&Guest, &mut Store<State>, ResourceAny) -> Called<Progress>,
     ) -> Result<Progress, SandboxError> {
         let Some(instance) = &mut self.instance else {
             return Err(SandboxError::Engine("the session is parked".into()));
@@ -267,13 +241,4 @@ impl ServerSession {
             .map_err(SandboxError::Violation)?;
         Ok(progress)
     }
-}
-
-fn instantiate(build: &Build) -> Result<(Store<State>, Submission), SandboxError> {
-    let mut store = build.store();
-    let bindings = build
-        .pre
-        .instantiate(&mut store)
-        .map_err(|error| SandboxError::instance(&error))?;
-    Ok((store, bindings))
 }

@@ -3,9 +3,8 @@
 
 use super::engine::begin_call;
 use super::imports::State;
-use super::v0_1::Submission;
 use super::v0_1::types::{NtlmResponse, TlsFacts};
-use super::v0_1::verifier::{NtlmPolicy, Refusal};
+use super::v0_1::verifier::{Guest, NtlmPolicy, Refusal};
 use super::{Build, SandboxError};
 use std::sync::{Arc, Mutex};
 use wasmtime::Store;
@@ -21,7 +20,7 @@ pub struct Verifier {
 
 struct Instance {
     store: Store<State>,
-    bindings: Submission,
+    bindings: Guest,
     uses: u32,
 }
 
@@ -40,13 +39,9 @@ impl Verifier {
     ///
     /// [`SandboxError`] where the component traps or answers nonsense.
     pub fn derive_nt(&self, password: &str) -> Result<[u8; 16], SandboxError> {
-        self.with(|bindings, store| {
-            bindings
-                .pillarbox_submission_verifier()
-                .call_derive_nt(store, password)
-        })?
-        .try_into()
-        .map_err(|_| SandboxError::violation("an NT hash that is not 16 octets long"))
+        self.with(|bindings, store| bindings.call_derive_nt(store, password))?
+            .try_into()
+            .map_err(|_| SandboxError::violation("an NT hash that is not 16 octets long"))
     }
 
     /// NTLMv2: proof, MIC, channel binding.
@@ -61,16 +56,12 @@ impl Verifier {
         facts: Option<&TlsFacts>,
         policy: NtlmPolicy,
     ) -> Result<Result<(), Refusal>, SandboxError> {
-        self.with(|bindings, store| {
-            bindings
-                .pillarbox_submission_verifier()
-                .call_ntlm(store, nt, response, facts, policy)
-        })
+        self.with(|bindings, store| bindings.call_ntlm(store, nt, response, facts, policy))
     }
 
     fn with<T>(
         &self,
-        call: impl FnOnce(&Submission, &mut Store<State>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, SandboxError> {
         // A call takes microseconds. A lock poisoned by a panic only means that the instance
         // inside is not to be trusted; it is made anew.
@@ -81,12 +72,7 @@ impl Verifier {
         let mut instance = match guard.take() {
             Some(instance) if instance.uses < MOST_USES => instance,
             _ => {
-                let mut store = self.build.store();
-                let bindings = self
-                    .build
-                    .pre
-                    .instantiate(&mut store)
-                    .map_err(|error| SandboxError::trap(&error))?;
+                let (store, bindings) = self.build.verifier()?;
                 Instance {
                     store,
                     bindings,
