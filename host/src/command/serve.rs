@@ -379,6 +379,18 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
         ("limits", new.limits == config.limits),
         ("listener", new.listeners == config.listeners),
         ("tls", new.tls == config.tls),
+        ("retry", new.retry == config.retry),
+        ("log", new.log == config.log),
+        (
+            "submission",
+            (new.submission.add_date, new.submission.add_message_id)
+                == (config.submission.add_date, config.submission.add_message_id),
+        ),
+        (
+            "auth",
+            (&new.auth.ntlm_domain, &new.auth.ntlm_computer)
+                == (&config.auth.ntlm_domain, &config.auth.ntlm_computer),
+        ),
     ] {
         if !same {
             tracing::warn!(key, "changed; takes effect at the next start");

@@ -14,23 +14,18 @@ impl Connection {
             Question::Store(facts) => self.store(facts).await,
             Question::Sender((reverse_path, _)) => {
                 let runtime = self.service.runtime();
-                Ok(judged(authority::sender(
-                    self.identity.as_deref(),
-                    &*runtime.senders,
-                    &reverse_path,
-                )))
+                let judgement =
+                    authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
+                Ok(self.judged("sender", &reverse_path, judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
-                Ok(judged(
-                    self.authority
-                        .recipient(
-                            self.identity.as_deref(),
-                            &runtime.routes,
-                            &forward_path.mailbox,
-                        )
-                        .map(|_| ()),
-                ))
+                let judgement = self.authority.recipient(
+                    self.identity.as_deref(),
+                    &runtime.routes,
+                    &forward_path.mailbox,
+                );
+                Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
             }
             Question::Password(check) => {
                 // PLAIN and LOGIN ask the same; either must be allowed.
@@ -69,6 +64,17 @@ impl Connection {
             Err(SandboxError::violation(
                 "credentials where they may not be asked for",
             ))
+        }
+    }
+
+    /// The session tells the peer; the log names the mailbox, quoted, since a peer chose it.
+    fn judged(&self, what: &str, mailbox: &str, judgement: Result<(), Reply>) -> Answer {
+        match judgement {
+            Ok(()) => Answer::Accepted,
+            Err(reply) => {
+                tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), ?mailbox, code = reply.code, "refused: {what} is not permitted");
+                Answer::Rejected(reply)
+            }
         }
     }
 
@@ -122,12 +128,5 @@ impl Connection {
             Verdict::Disabled => Answer::Disabled,
             Verdict::Unavailable => Answer::Unavailable,
         }
-    }
-}
-
-fn judged(judgement: Result<(), Reply>) -> Answer {
-    match judgement {
-        Ok(()) => Answer::Accepted,
-        Err(reply) => Answer::Rejected(reply),
     }
 }
