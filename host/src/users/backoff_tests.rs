@@ -131,14 +131,20 @@ fn what_is_taken_back_leaves_no_trace() {
 }
 
 #[test]
-fn an_own_account_does_not_pay_for_guesses_at_others() {
+fn attempts_that_end_well_take_back_only_what_they_cost() {
     let (mut backoff, now) = backoff();
     for number in 0..200 {
         backoff.begin(now, peer(1), &format!("user{number}"));
     }
-    for _ in 0..100 {
-        backoff.begin(now, peer(1), "mallory");
-        backoff.succeeded(now, peer(1), "mallory");
+    // The count is full, so these add nothing to it, and must not empty it.
+    for number in 0..100 {
+        backoff.begin(now, peer(1), &format!("own{number}"));
+    }
+    for number in 0..50 {
+        backoff.succeeded(now, peer(1), &format!("own{number}"));
+    }
+    for number in 50..100 {
+        backoff.taken_back(now, peer(1), &format!("own{number}"));
     }
     assert_eq!(backoff.delay(now, peer(1), "someone"), 10 * SECOND);
 }
