@@ -7,6 +7,10 @@
 //! an attempt was made before, since that folder can be large). Only one that a reader has moved or
 //! removed between a crash and the next attempt comes twice.
 //!
+//! In `tmp` the name has the process and a random number as well: a service that was told to end may
+//! still write there when the next one delivers the same, and must not be given the other's half. What
+//! a crash left in `tmp` is removed by readers, as the convention has it.
+//!
 //! **Durably.** Synced are the file before it gets its name, `new` after that, and, once for each
 //! Maildir that this process meets, the folders that lead to it.
 
@@ -15,7 +19,7 @@ use std::fs::{DirBuilder, File, OpenOptions, hard_link, read_dir, remove_file, r
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use tokio::task::spawn_blocking;
@@ -82,17 +86,21 @@ impl Maildirs {
         claimed: &Claimed,
         content: ContentReader,
     ) -> Result<(), MaildirError> {
-        let letter = Letter {
+        let letter = self.letter(template, claimed);
+        let known = Arc::clone(&self.known);
+        spawn_blocking(move || letter.deliver(&known, content))
+            .await
+            .map_err(|_| MaildirError::Interrupted)?
+    }
+
+    fn letter(&self, template: &Template, claimed: &Claimed) -> Letter {
+        Letter {
             folder: template.folder(&claimed.recipient.mailbox),
             base: template.base().to_owned(),
             name: self.name(claimed),
             field: ReturnPath::field(&claimed.message.envelope.reverse_path),
             again: claimed.attempts > 1,
-        };
-        let known = Arc::clone(&self.known);
-        spawn_blocking(move || letter.deliver(&known, content))
-            .await
-            .map_err(|_| MaildirError::Interrupted)?
+        }
     }
 
     /// `1700000000.M123000Q0_ID.HOSTNAME`: the same for each attempt with a recipient, and for no
@@ -129,34 +137,61 @@ impl Letter {
         known: &Mutex<HashSet<PathBuf>>,
         content: ContentReader,
     ) -> Result<(), MaildirError> {
-        let is_known = known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&self.folder);
-        // Somebody may have removed what was known.
-        if !is_known || !self.folder.join("tmp").is_dir() {
-            self.prepare()?;
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST_KNOWN {
-                known.clear();
-            }
-            known.insert(self.folder.clone());
+        let is_known = lock(known).contains(&self.folder);
+        if !is_known {
+            self.prepare(known)?;
         }
-        if self.again && self.is_in_cur()? {
+        if self.again && self.in_folder(known, || self.is_in_cur())? {
             return Ok(());
         }
-        let draft = self.folder.join("tmp").join(&self.name);
+        let draft = self.draft();
+        let file = self.in_folder(known, || create(&draft))?;
         let placed = self
-            .write(&draft, content)
-            .and_then(|()| self.place(&draft));
+            .write(file, &draft, content)
+            .and_then(|()| self.in_folder(known, || self.place(&draft)));
         // Gone if it was renamed. What cannot be removed is in `tmp`, which readers clean.
         let _ = remove_file(&draft);
         placed?;
         sync(&self.folder.join("new"))
     }
 
-    /// Makes the Maildir and all that leads to it, durably.
-    fn prepare(&self) -> Result<(), MaildirError> {
+    /// Does one step. Somebody may have removed a folder that was known: then the Maildir is made
+    /// again, and the step is done once more.
+    fn in_folder<T>(
+        &self,
+        known: &Mutex<HashSet<PathBuf>>,
+        step: impl Fn() -> Result<T, MaildirError>,
+    ) -> Result<T, MaildirError> {
+        match step() {
+            Err(MaildirError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                lock(known).remove(&self.folder);
+                self.prepare(known)?;
+                step()
+            }
+            other => other,
+        }
+    }
+
+    /// A file in `tmp` that no other attempt writes, of this process or of another.
+    fn draft(&self) -> PathBuf {
+        // At most 29 octets more than the name has, which has 223 at most: below the 255 of a name.
+        let (process, random) = (std::process::id(), rand::random::<u64>());
+        let name = format!("{}.P{process}R{random:016x}", self.name);
+        self.folder.join("tmp").join(name)
+    }
+
+    /// Makes the Maildir and all that leads to it, durably, and remembers that.
+    fn prepare(&self, known: &Mutex<HashSet<PathBuf>>) -> Result<(), MaildirError> {
+        self.make()?;
+        let mut known = lock(known);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(self.folder.clone());
+        Ok(())
+    }
+
+    fn make(&self) -> Result<(), MaildirError> {
         let base_was_there = self.base.is_dir();
         for inner in ["tmp", "new", "cur"] {
             let inner = self.folder.join(inner);
@@ -197,21 +232,12 @@ impl Letter {
         Ok(false)
     }
 
-    fn write(&self, draft: &Path, mut content: ContentReader) -> Result<(), MaildirError> {
-        // An attempt that was cut short may have left it. The owner of the Maildir could have put a
-        // symbolic link there: `create_new` follows none.
-        match remove_file(draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(failed("remove", draft)(error));
-            }
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(draft)
-            .map_err(failed("make", draft))?;
+    fn write(
+        &self,
+        mut file: File,
+        draft: &Path,
+        mut content: ContentReader,
+    ) -> Result<(), MaildirError> {
         // RFC 5321 section 4.4: the return-path line is put at the beginning (R5321-4.4-e).
         let mut octets = self.field.clone();
         let mut filter = ReturnPath::new();
@@ -246,6 +272,21 @@ impl Letter {
             Err(error) => Err(failed("make", &name)(error)),
         }
     }
+}
+
+fn lock(known: &Mutex<HashSet<PathBuf>>) -> MutexGuard<'_, HashSet<PathBuf>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a file in `tmp`. The owner of the Maildir could put a symbolic link there: `create_new`
+/// follows none.
+fn create(draft: &Path) -> Result<File, MaildirError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(draft)
+        .map_err(failed("make", draft))
 }
 
 fn sync(folder: &Path) -> Result<(), MaildirError> {
@@ -300,6 +341,10 @@ mod tests {
 
         fn folder(&self) -> PathBuf {
             self.template().folder(&self.claimed.recipient.mailbox)
+        }
+
+        fn letter(&self) -> Letter {
+            self.maildirs.letter(&self.template(), &self.claimed)
         }
 
         async fn deliver(&self) -> Result<(), MaildirError> {
@@ -372,18 +417,83 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_interrupted_attempt_left_in_tmp_is_no_obstacle() {
+    async fn an_attempt_that_another_process_still_makes_is_not_shared() {
+        let mut content = b"To: y\r\n\r\n".to_vec();
+        content.resize(400_000, b'x');
+        let mut scene = Scene::new("bob@example.net", &content).await;
+        // The old service has begun: a part is written.
+        let old = scene.letter();
+        old.prepare(&scene.maildirs.known).unwrap();
+        let draft = old.draft();
+        let mut file = create(&draft).unwrap();
+        file.write_all(b"Return-Path: <ali").unwrap();
+        // The new one delivers the same meanwhile, and is in the middle of it when the old one goes on.
+        scene.claimed.attempts = 2;
+        let new = scene.letter();
+        assert_ne!(new.draft(), draft);
+        assert_ne!(new.draft(), new.draft());
+        let half = new.draft();
+        create(&half).unwrap().write_all(b"Return").unwrap();
+        assert_eq!(std::fs::read(&draft).unwrap(), b"Return-Path: <ali");
+        // The old one ends first: what has its name in `new` is its own, whole file.
+        let reader = scene.spool.read_content("a-1").await.unwrap();
+        file.set_len(0).unwrap();
+        old.write(
+            OpenOptions::new().write(true).open(&draft).unwrap(),
+            &draft,
+            reader,
+        )
+        .unwrap();
+        old.place(&draft).unwrap();
+        new.place(&half).unwrap();
+        let expected = [b"Return-Path: <alice@example.org>\r\n", &content[..]].concat();
+        let files = scene.files("new");
+        assert_eq!(files.len(), 1);
+        assert_eq!(std::fs::read(&files[0]).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn the_longest_name_in_tmp_is_one_that_file_systems_take() {
+        let mut scene = Scene::new("bob@example.net", b"x").await;
+        scene.maildirs = Maildirs::new(&"h".repeat(300));
+        scene.claimed.ordinal = u32::MAX;
+        let mut letter = scene.letter();
+        // Identifiers have at most 128 octets.
+        letter.name = letter.name.replace("a-1", &"i".repeat(128));
+        let name = letter.draft().file_name().unwrap().len();
+        // The process's number may have all ten digits of a u32.
+        assert!(
+            name + 10 - std::process::id().to_string().len() <= 255,
+            "{name}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_link_in_tmp_is_not_followed() {
         let scene = Scene::new("bob@example.net", b"x\r\n").await;
-        let tmp = scene.folder().join("tmp");
-        std::fs::create_dir_all(&tmp).unwrap();
-        // Worse than a remainder: a link to somewhere else.
         let elsewhere = scene.scratch.path().join("elsewhere");
         std::fs::write(&elsewhere, b"precious").unwrap();
-        let draft = tmp.join(scene.maildirs.name(&scene.claimed));
+        let draft = scene.scratch.path().join("draft");
         std::os::unix::fs::symlink(&elsewhere, &draft).unwrap();
-        scene.deliver().await.unwrap();
+        assert!(create(&draft).is_err());
         assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
-        assert_eq!(scene.files("new").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_maildir_that_was_removed_is_made_again_at_once() {
+        let mut scene = Scene::new("bob@example.net", b"x\r\n").await;
+        scene.deliver().await.unwrap();
+        // An attempt after the first looks into `cur` as well.
+        scene.claimed.attempts = 2;
+        for (ordinal, inner) in (1..).zip(["new", "tmp", "cur"]) {
+            std::fs::remove_dir_all(scene.folder().join(inner)).unwrap();
+            scene.claimed.ordinal = ordinal;
+            scene.deliver().await.unwrap();
+            assert!(scene.folder().join(inner).is_dir(), "{inner}");
+        }
+        // The first went with `new`; the three after that are there.
+        assert_eq!(scene.files("new").len(), 3);
+        assert!(scene.files("tmp").is_empty());
     }
 
     #[tokio::test]
