@@ -36,11 +36,15 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // For people, and for the message above; nothing depends on it.
-        file.set_len(0)
+        // For people, and for the message above. Nothing depends on it, so a full disk, on which a
+        // service must start to make it emptier, is no reason to refuse.
+        let written = file
+            .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(failed)?;
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = written {
+            tracing::warn!(lock = %path.display(), %error, "cannot write the process's number into the lock");
+        }
         Ok(Self { _file: file })
     }
 }
@@ -57,6 +61,16 @@ fn holder(file: &mut File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_does_not_keep_the_lock_away() {
+        // /dev/full answers each write with the ENOSPC of a full file system.
+        let path = Path::new("/dev/full");
+        let first = Lock::take(path).unwrap();
+        let refusal = Lock::take(path);
+        assert!(matches!(refusal, Err(SpoolError::Locked { .. })));
+        drop(first);
+    }
 
     #[test]
     fn a_second_service_is_told_which_lock_and_who() {

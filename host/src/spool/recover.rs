@@ -3,6 +3,10 @@
 //! The lock is held, so no lease is anybody's and no content file is being written: every lease is
 //! due again, a content file without a row belongs to a message that nobody was told is accepted,
 //! and a row without its content file is damage.
+//!
+//! A full disk is no reason not to start, since deliveries make it emptier. Files without a row go
+//! first, which may be room enough; if not, leases run out by themselves, and damage is found when the
+//! content is read.
 
 use std::collections::HashSet;
 use std::fs::read_dir;
@@ -14,32 +18,23 @@ use super::error::SpoolError;
 use super::operation::{report, set_aside};
 use super::query::MISSING;
 
-/// Puts the spool in order.
+/// Puts the spool in order, as far as there is room for it.
 pub(super) fn recover(
     connection: &Connection,
     folder: &Folder,
     now: i64,
 ) -> Result<(), SpoolError> {
     let failed = |error| SpoolError::sqlite("put the spool in order", error);
-    let transaction = connection.unchecked_transaction().map_err(failed)?;
-    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none.
-    let leases = transaction
-        .execute(
-            "UPDATE recipient SET owner = NULL, due = ?1, state = CASE WHEN attempts > 1 THEN 2 ELSE 0 END
-             WHERE state = 1",
-            params![now],
-        )
-        .map_err(failed)?;
-    let named = named(&transaction).map_err(failed)?;
-    for (serial, id, size) in &named {
-        if let Some(reason) = damage(folder, id, *size)
-            && set_aside(&transaction, *serial, reason).map_err(failed)?
-        {
-            report(id, reason);
-        }
-    }
-    transaction.commit().map_err(failed)?;
+    let named = named(connection).map_err(failed)?;
     let orphans = remove_orphans(folder, &named)?;
+    let leases = match end_leases(connection, folder, &named, now).map_err(failed) {
+        Err(error @ SpoolError::Full { .. }) => {
+            let lease = "interrupted attempts begin again when their leases run out";
+            tracing::error!(%error, "there is no room to put the spool in order; {lease}");
+            0
+        }
+        other => other?,
+    };
     if leases > 0 || orphans > 0 {
         tracing::info!(
             leases,
@@ -48,6 +43,36 @@ pub(super) fn recover(
         );
     }
     Ok(())
+}
+
+/// Ends all leases and sets damaged messages aside, in one transaction. Returns how many leases.
+fn end_leases(
+    connection: &Connection,
+    folder: &Folder,
+    named: &[Named],
+    now: i64,
+) -> rusqlite::Result<usize> {
+    let transaction = connection.unchecked_transaction()?;
+    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none.
+    let leases = transaction
+        .execute(
+            "UPDATE recipient SET owner = NULL, due = ?1, state = CASE WHEN attempts > 1 THEN 2 ELSE 0 END
+             WHERE state = 1",
+            params![now],
+        )?;
+    let mut damaged = Vec::new();
+    for (serial, id, size) in named {
+        if let Some(reason) = damage(folder, id, *size)
+            && set_aside(&transaction, *serial, reason)?
+        {
+            damaged.push((id, reason));
+        }
+    }
+    transaction.commit()?;
+    for (id, reason) in damaged {
+        report(id, reason);
+    }
+    Ok(leases)
 }
 
 type Named = (i64, String, i64);
