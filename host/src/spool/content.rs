@@ -24,6 +24,7 @@ use tokio::task::spawn_blocking;
 
 use super::error::SpoolError;
 use super::message::check_id;
+use super::room::Room;
 
 /// Most octets of content that are kept in memory and in the row.
 pub const MOST_INLINE: usize = 256 * 1024;
@@ -84,6 +85,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), SpoolError> {
 pub struct ContentWriter {
     id: String,
     folder: Folder,
+    room: Room,
     memory: Vec<u8>,
     file: Spill,
     hash: Sha256,
@@ -102,10 +104,11 @@ enum Spill {
 }
 
 impl ContentWriter {
-    pub(super) fn new(id: &str, folder: Folder) -> Self {
+    pub(super) fn new(id: &str, folder: Folder, room: Room) -> Self {
         Self {
             id: id.to_owned(),
             folder,
+            room,
             memory: Vec::new(),
             file: Spill::None,
             hash: Sha256::new(),
@@ -165,9 +168,12 @@ impl ContentWriter {
         let piece = std::mem::take(&mut self.memory);
         let draft = std::mem::replace(&mut self.file, Spill::Away);
         let path = self.folder.file(&self.id)?;
+        let room = self.room.clone();
         // The draft travels with the work: if this future is dropped meanwhile, so is the draft
         // when the work ends, and the file goes with it.
         let work = move || {
+            // Content that is on its way must not take what the queue needs to become shorter.
+            room.check("write the content", piece.len() as u64)?;
             let mut draft = match draft {
                 Spill::None => Draft::create(path)?,
                 Spill::Open(draft) => draft,
@@ -386,6 +392,10 @@ mod tests {
         (scratch, folder)
     }
 
+    fn writer(id: &str, folder: &Folder) -> ContentWriter {
+        ContentWriter::new(id, folder.clone(), Room::new(folder.path()))
+    }
+
     fn files(folder: &Folder) -> usize {
         std::fs::read_dir(folder.path())
             .unwrap()
@@ -396,7 +406,7 @@ mod tests {
     #[tokio::test]
     async fn content_over_the_limit_becomes_a_file_and_goes_with_its_writer() {
         let (_scratch, folder) = folder();
-        let mut writer = ContentWriter::new("a-1", folder.clone());
+        let mut writer = writer("a-1", &folder);
         writer.write(&vec![b'x'; MOST_INLINE]).await.unwrap();
         assert_eq!(files(&folder), 0);
         writer.write(b"y").await.unwrap();
@@ -411,7 +421,7 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_write_leaves_no_file() {
         let (_scratch, folder) = folder();
-        let mut writer = ContentWriter::new("a-1", folder.clone());
+        let mut writer = writer("a-1", &folder);
         let large = vec![b'x'; 3 * MOST_INLINE];
         let polled = std::future::poll_fn(|context| {
             let mut write = std::pin::pin!(writer.write(&large));
@@ -432,9 +442,23 @@ mod tests {
     #[tokio::test]
     async fn an_identifier_that_leaves_the_folder_makes_no_file() {
         let (_scratch, folder) = folder();
-        let mut writer = ContentWriter::new("../x", folder);
+        let mut writer = writer("../x", &folder);
         let result = writer.write(&vec![0; MOST_INLINE + 1]).await;
         assert!(matches!(result, Err(SpoolError::Identifier { .. })));
+    }
+
+    #[tokio::test]
+    async fn content_on_its_way_stops_at_the_reserve() {
+        let (_scratch, folder) = folder();
+        let mut writer = writer("a-1", &folder);
+        writer.write(&vec![b'x'; 2 * MOST_INLINE]).await.unwrap();
+        assert_eq!(files(&folder), 1);
+        // The disk fills while the content arrives.
+        writer.room.reserve = u64::MAX;
+        let result = writer.write(&vec![b'x'; MOST_INLINE]).await;
+        assert!(matches!(result, Err(SpoolError::Full { .. })), "{result:?}");
+        assert_eq!(files(&folder), 0, "what was written makes room again");
+        assert!(writer.finish().await.is_err());
     }
 
     #[test]
@@ -478,7 +502,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let (_scratch, folder) = folder();
             let content = runtime.block_on(async {
-                let mut writer = ContentWriter::new("a-1", folder.clone());
+                let mut writer = writer("a-1", &folder);
                 for piece in octets.chunks(piece) {
                     writer.write(piece).await.unwrap();
                 }

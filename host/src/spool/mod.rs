@@ -18,7 +18,7 @@
 //! Once the service has said 250 it is responsible: `append` returns only after the disk has it.
 //!
 //! Files: `message` and `entry` are the values, `content` the octets; `sqlite` is the embedded
-//! backend, of which `writer` commits, `operation` is what it does, `query` what is read, `recover`
+//! backend, of which `room` looks at the disk, `writer` commits, `operation` is what it does, `query` what is read, `recover`
 //! what happens at start. Not here: when to try (`relay`), and how (`deliver`).
 
 mod content;
@@ -29,6 +29,7 @@ mod message;
 mod operation;
 mod query;
 mod recover;
+mod room;
 mod row;
 mod sqlite;
 #[cfg(test)]
@@ -61,7 +62,8 @@ pub trait Spool: Send + Sync {
     /// [`SpoolError::Full`] if not.
     fn room(&self, octets: u64) -> Result<(), SpoolError>;
 
-    /// Takes a message over. If the caller is dropped meanwhile, it may be taken over nevertheless.
+    /// Takes a message over. If the caller is dropped before the transaction begins, the message is
+    /// not taken over, since nobody will be told; after that it is taken over nevertheless.
     ///
     /// # Errors
     /// Then nothing was kept: [`SpoolError::Full`] is 452 4.3.1 to the peer, all else 451 4.3.0.

@@ -11,6 +11,7 @@ use super::content::{Folder, Place};
 use super::entry::State;
 use super::error::SpoolError;
 use super::message::{Claimed, Message, NewMessage, NewState, Outcome};
+use super::room::Room;
 use super::row;
 use super::sqlite::milliseconds;
 use super::writer::Operation;
@@ -22,17 +23,19 @@ pub(super) struct Append {
     message: NewMessage,
     envelope: String,
     facts: String,
+    room: Room,
 }
 
 impl Append {
     /// Prepares what the writer's thread need not do.
-    pub(super) fn new(message: NewMessage) -> Result<Self, SpoolError> {
+    pub(super) fn new(message: NewMessage, room: Room) -> Result<Self, SpoolError> {
         let json =
             |error| SpoolError::io("write an envelope as JSON", std::io::Error::other(error));
         Ok(Self {
             envelope: serde_json::to_string(&message.envelope).map_err(json)?,
             facts: serde_json::to_string(&message.facts).map_err(json)?,
             message,
+            room,
         })
     }
 }
@@ -51,7 +54,16 @@ impl Operation for Append {
         }
     }
 
+    fn only_if_awaited(&self) -> bool {
+        // Who gets no 250 sends the message again (RFC 5321 section 6.1).
+        true
+    }
+
     fn run(&mut self, connection: &Connection) -> Done<()> {
+        // Many may have found room at the same moment, and one after the other they do not.
+        if let Err(full) = self.room.check(&self.doing(), self.octets() as u64) {
+            return Ok(Err(full));
+        }
         let message = &self.message;
         let received = milliseconds(message.received);
         let content = match &message.content.place {

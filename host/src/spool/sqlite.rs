@@ -28,6 +28,7 @@ use super::message::{Claimed, NewMessage, Outcome, check_id};
 use super::operation::{Alter, Append, Claim, Quarantine, Settle};
 use super::query::{self, Readers};
 use super::recover::recover;
+use super::room::Room;
 use super::writer::Writer;
 use super::{Change, Spool};
 
@@ -35,8 +36,6 @@ use super::{Change, Spool};
 const SCHEMA: i64 = 1;
 /// How long to wait for another process's transaction; they are short.
 const BUSY: Duration = Duration::from_secs(10);
-/// Octets of disk that new messages do not get: what is queued must still be settled and removed.
-const RESERVE: u64 = 16 * 1024 * 1024;
 /// Pages in the write-ahead log at which it is copied into the database: a checkpoint syncs twice,
 /// so a larger one costs less a message (measured), and 16 MiB are read quickly after a crash.
 const CHECKPOINT: i64 = 4000;
@@ -53,11 +52,12 @@ pub enum Access {
 /// The spool in a state folder.
 #[derive(Debug)]
 pub struct Sqlite {
+    #[cfg(test)]
     path: PathBuf,
     folder: Folder,
+    room: Room,
     readers: Arc<Readers>,
     owner: i64,
-    reserve: u64,
     // Dropped in this order: the lock goes when the last transaction is done.
     writer: Writer,
     _lock: Option<Lock>,
@@ -98,11 +98,12 @@ impl Sqlite {
             recover(&connection, &folder, milliseconds(SystemTime::now()))?;
         }
         Ok(Self {
+            room: Room::new(&path),
+            #[cfg(test)]
             path,
             folder,
             readers: Arc::new(Readers::new(database)),
             owner: rand::random(),
-            reserve: RESERVE,
             writer: Writer::start(connection)?,
             _lock: lock,
         })
@@ -123,22 +124,11 @@ impl Sqlite {
 #[async_trait]
 impl Spool for Sqlite {
     fn content(&self, id: &str) -> ContentWriter {
-        ContentWriter::new(id, self.folder.clone())
+        ContentWriter::new(id, self.folder.clone(), self.room.clone())
     }
 
     fn room(&self, octets: u64) -> Result<(), SpoolError> {
-        let doing = || "take a message".to_owned();
-        let found = nix::sys::statvfs::statvfs(&self.path)
-            .map_err(|error| SpoolError::io(doing(), error.into()))?;
-        // The types of these fields differ between systems.
-        let free = (found.blocks_available() as u64).saturating_mul(found.fragment_size() as u64);
-        if free < self.reserve.saturating_add(octets) {
-            return Err(SpoolError::Full {
-                doing: doing(),
-                source: Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
-            });
-        }
-        Ok(())
+        self.room.check("take a message", octets)
     }
 
     async fn append(&self, message: NewMessage) -> Result<(), SpoolError> {
@@ -148,7 +138,9 @@ impl Spool for Sqlite {
             return Err(SpoolError::Identifier { id: message.id });
         }
         self.room(0)?;
-        self.writer.run(Append::new(message)?).await
+        self.writer
+            .run(Append::new(message, self.room.clone())?)
+            .await
     }
 
     async fn claim(
@@ -318,7 +310,7 @@ impl Sqlite {
 
     /// Acts as if the disk had this much less space.
     pub(super) fn reserve(&mut self, octets: u64) {
-        self.reserve = octets;
+        self.room.reserve = octets;
     }
 
     /// Where it is.

@@ -5,7 +5,13 @@
 //! an answer means that it is on the disk. If one of them fails, the transaction is rolled back and
 //! each is done again in its own: only those that fail by themselves are told so. That costs nothing
 //! as long as all goes well, where a savepoint for each would.
+//!
+//! If this thread panics, which is a bug, the process ends: a service that cannot store must not
+//! look alive, and whoever started it starts it again.
 
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::abort;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -33,6 +39,11 @@ pub(super) trait Operation: Send + 'static {
         connection: &Connection,
     ) -> rusqlite::Result<Result<Self::Answer, SpoolError>>;
 
+    /// Whether it is not to be done if nobody waits for the answer when its transaction begins.
+    fn only_if_awaited(&self) -> bool {
+        false
+    }
+
     /// After the commit, before the answer: what must not happen without it.
     fn committed(&mut self, _answer: &Self::Answer) {}
 
@@ -55,7 +66,7 @@ impl Writer {
         let (jobs, waiting) = channel();
         let thread = Builder::new()
             .name("spool-writer".to_owned())
-            .spawn(move || serve(&connection, &waiting))
+            .spawn(move || serve_or_abort(&connection, &waiting))
             .map_err(|error| SpoolError::io("start the spool's writer", error))?;
         Ok(Self {
             jobs: Some(jobs),
@@ -64,7 +75,8 @@ impl Writer {
     }
 
     /// Does the operation in the next transaction; returns once that is committed. If the caller is
-    /// dropped meanwhile, the operation is done nevertheless.
+    /// dropped meanwhile, the operation is done nevertheless, unless it is
+    /// [only for its waiter](Operation::only_if_awaited) and the transaction has not begun.
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, SpoolError> {
         let doing = operation.doing();
         let (answer, answered) = oneshot::channel();
@@ -88,7 +100,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // It panicked only if there is a bug, and then the panic was printed.
+            // It cannot have panicked: then there would be no process.
             let _ = thread.join();
         }
     }
@@ -98,6 +110,7 @@ impl Drop for Writer {
 trait Job: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), SpoolError>;
     fn octets(&self) -> usize;
+    fn is_abandoned(&self) -> bool;
     fn answer(self: Box<Self>, outcome: Result<(), SpoolError>);
     fn failed(&self, error: rusqlite::Error) -> SpoolError;
 }
@@ -119,6 +132,10 @@ impl<O: Operation> Job for Waiting<O> {
         self.operation.octets()
     }
 
+    fn is_abandoned(&self) -> bool {
+        self.operation.only_if_awaited() && self.answer.is_closed()
+    }
+
     fn answer(mut self: Box<Self>, outcome: Result<(), SpoolError>) {
         let answer = match (outcome, self.found) {
             (Ok(()), Some(found)) => {
@@ -136,6 +153,16 @@ impl<O: Operation> Job for Waiting<O> {
 
     fn failed(&self, error: rusqlite::Error) -> SpoolError {
         SpoolError::sqlite(self.operation.doing(), error)
+    }
+}
+
+fn serve_or_abort(connection: &Connection, waiting: &Receiver<Box<dyn Job>>) {
+    // Nothing of what is shared is looked at again.
+    let served = catch_unwind(AssertUnwindSafe(|| serve(connection, waiting)));
+    if served.is_err() {
+        tracing::error!("the spool's writer panicked, which is a bug: nothing can be stored");
+        let _ = std::io::stderr().flush();
+        abort();
     }
 }
 
@@ -183,13 +210,15 @@ enum Failed {
     All(SpoolError),
 }
 
-fn together(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+fn together(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> Result<(), Failed> {
     execute(connection, "BEGIN IMMEDIATE").map_err(|error| {
         Failed::All(SpoolError::sqlite(
             "begin a transaction of the spool",
             error,
         ))
     })?;
+    // After the wait for the lock. What they had not committed (a file) goes with them.
+    batch.retain(|job| !job.is_abandoned());
     let done = batch
         .iter_mut()
         .try_for_each(|job| job.run(connection))
@@ -287,6 +316,45 @@ mod tests {
             .query_row("SELECT sum(number) FROM numbers", [], |row| row.get(0))
             .unwrap();
         assert_eq!(sum, 15);
+    }
+
+    struct Panic;
+
+    impl Operation for Panic {
+        type Answer = ();
+
+        fn doing(&self) -> String {
+            "panic".to_owned()
+        }
+
+        fn run(&mut self, _: &Connection) -> rusqlite::Result<Result<(), SpoolError>> {
+            panic!("as a bug would")
+        }
+    }
+
+    /// Runs itself once more, as the process that is to end.
+    #[test]
+    fn a_panic_of_the_writer_ends_the_process() {
+        use std::os::unix::process::ExitStatusExt;
+        const INNER: &str = "PILLARBOX_TEST_WRITER_PANIC";
+        if std::env::var_os(INNER).is_some() {
+            let writer = Writer::start(Connection::open_in_memory().unwrap()).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let _ = { runtime }.build().unwrap().block_on(writer.run(Panic));
+            return;
+        }
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .arg("--exact")
+            .arg(format!("{module}::a_panic_of_the_writer_ends_the_process"))
+            .arg("--nocapture")
+            .env(INNER, "1")
+            .output()
+            .unwrap();
+        // SIGABRT.
+        assert_eq!(ended.status.signal(), Some(6), "{ended:?}");
+        let printed = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(printed.contains("as a bug would"), "{printed}");
     }
 
     #[tokio::test]

@@ -147,10 +147,14 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     assert_eq!(read(&spool, "a-4").await.unwrap(), b"small");
 
     // The reserve: queued mail is settled even when no new mail is taken.
-    spool.reserve(u64::MAX);
-    assert!(matches!(spool.room(1), Err(SpoolError::Full { .. })));
     let octets = vec![b'x'; MOST_INLINE + 1];
     let new = message(&spool, "a-5", &["bob@example.net"], &octets).await;
+    spool.reserve(u64::MAX);
+    assert!(matches!(spool.room(1), Err(SpoolError::Full { .. })));
+    assert!(matches!(
+        spool.content("a-6").write(&octets).await,
+        Err(SpoolError::Full { .. })
+    ));
     assert!(matches!(
         spool.append(new).await,
         Err(SpoolError::Full { .. })
@@ -158,4 +162,73 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     assert_eq!(content_files(&spool), 0);
     spool.settle("a-4", 0, Outcome::Delivered).await.unwrap();
     assert!(entries(&spool).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_starts_on_a_full_disk_and_files_without_a_row_go_first() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    append(&spool, "a-1", &["bob@example.net"], b"small").await;
+    assert_eq!(claim(&spool).await.len(), 1);
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    let orphan = message(&spool, "a-2", &["bob@example.net"], &octets).await;
+    std::mem::forget(orphan.content);
+    let (database, folder) = (
+        spool.path().join("spool.sqlite"),
+        super::content::Folder::new(spool.path()),
+    );
+    // Each change needs more than the database may have: SQLite itself answers SQLITE_FULL.
+    damage(
+        state.path(),
+        "CREATE TABLE filler (octets BLOB);
+         CREATE TRIGGER fill AFTER UPDATE ON recipient
+           BEGIN INSERT INTO filler VALUES (zeroblob(1000000)); END;",
+    );
+    let connection = Connection::open(database).unwrap();
+    connection
+        .pragma_update_and_check(None, "max_page_count", 40, |_| Ok(()))
+        .unwrap();
+    let full = connection.execute("UPDATE recipient SET due = 0", []);
+    let code = full.unwrap_err().sqlite_error_code();
+    assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull));
+
+    super::recover::recover(&connection, &folder, 0).unwrap();
+    assert_eq!(content_files(&spool), 0);
+    // The lease was not ended, and runs out by itself.
+    assert_eq!(entries(&spool).await[0].state, State::Delivering);
+    damage(state.path(), "DROP TRIGGER fill");
+    let later = SystemTime::now() + LEASE;
+    assert_eq!(spool.claim(10, LEASE, later).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_whose_client_is_gone_before_its_transaction_is_not_taken_over() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let octets = vec![b'x'; MOST_INLINE + 1];
+    // Another process's transaction keeps the writer waiting.
+    let other = Connection::open(state.path().join("spool/spool.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (gone, stays) = (
+        message(&spool, "a-1", &["bob@example.net"], &octets).await,
+        message(&spool, "a-2", &["bob@example.net"], &octets).await,
+    );
+    let mut gone = Box::pin(spool.append(gone));
+    let mut stays = Box::pin(spool.append(stays));
+    let begun = std::future::poll_fn(|context| {
+        let both = [gone.as_mut().poll(context), stays.as_mut().poll(context)];
+        std::task::Poll::Ready(both.iter().all(std::task::Poll::is_pending))
+    });
+    assert!(begun.await);
+    drop(gone);
+    other.execute_batch("ROLLBACK").unwrap();
+    stays.await.unwrap();
+    // The one that waited may be alone in its transaction, the other in the one before.
+    let ids: Vec<_> = entries(&spool)
+        .await
+        .into_iter()
+        .map(|one| one.id)
+        .collect();
+    assert_eq!(ids, ["a-2"]);
+    assert_eq!(content_files(&spool), 1);
 }
