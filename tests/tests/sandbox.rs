@@ -3,6 +3,11 @@
 //!
 //! The component is `tests/hostile`: the first label of its hostname says how it misbehaves.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is the test failing"
+)]
+
 use pillarbox::outbound::{Dialogue, Login, OutboundError, Provider, Security, Target, Trust};
 use pillarbox::sandbox::server::ServerSession;
 use pillarbox::sandbox::v0_1::client::Credentials;
@@ -454,7 +459,7 @@ fn lie_for_credentials(hosted: &Hosted, login: Login) -> (OutboundError, u32, Ve
 }
 
 #[test]
-fn a_client_session_gets_no_password_to_send_in_clear() {
+fn cl_mech_clear_a_client_session_gets_no_password_to_send_in_clear() {
     let hosted = hosted(1);
     // PLAIN is allowed, but not without TLS; or it is not allowed at all.
     for (mechanism, reason) in [
