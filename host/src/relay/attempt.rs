@@ -17,8 +17,17 @@ enum Trouble {
     Gone,
 }
 
+/// What an attempt left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing that this process has to know.
+    Done,
+    /// It was delivered, and the spool does not know that.
+    Unrecorded,
+}
+
 /// Tries, and settles.
-pub(super) async fn attempt(relay: &Relay, claimed: Claimed) {
+pub(super) async fn attempt(relay: &Relay, claimed: Claimed) -> Ended {
     let routes = (relay.routes)();
     let position = route(&routes, &claimed.recipient.mailbox);
     let delivery = position
@@ -41,17 +50,57 @@ pub(super) async fn attempt(relay: &Relay, claimed: Claimed) {
             if let Err(error) = relay.spool.quarantine(&claimed.message.id, &reason).await {
                 unsettled(&claimed, &error);
             }
-            return;
+            return Ended::Done;
         }
-        Err(Trouble::Gone) => return,
+        Err(Trouble::Gone) => return Ended::Done,
     };
-    tell(&claimed, name, &outcome);
+    settle(relay, &claimed, name, outcome).await
+}
+
+/// Does not try, because earlier attempts in the same place do not end.
+pub(super) async fn put_off(relay: &Relay, claimed: Claimed, others: usize) -> Ended {
+    let reply = format!("{others} earlier deliveries for this domain have not ended");
+    let outcome = later(relay, &claimed, reply);
+    settle(relay, &claimed, "none", outcome).await
+}
+
+/// Records once more that a recipient has its message.
+pub(super) async fn record(relay: &Relay, id: &str, ordinal: u32) -> Ended {
+    match relay.spool.settle(id, ordinal, Outcome::Delivered).await {
+        Ok(()) => {
+            tracing::info!(id, ordinal, "the delivery is recorded now");
+            Ended::Done
+        }
+        Err(error) => {
+            let error = with_causes(&error);
+            tracing::debug!(id, ordinal, error, "a delivery is still not recorded");
+            Ended::Unrecorded
+        }
+    }
+}
+
+async fn settle(relay: &Relay, claimed: &Claimed, route: &str, outcome: Outcome) -> Ended {
+    tell(claimed, route, &outcome);
+    let delivered = outcome == Outcome::Delivered;
     let settled = relay
         .spool
         .settle(&claimed.message.id, claimed.ordinal, outcome)
         .await;
-    if let Err(error) = settled {
-        unsettled(&claimed, &error);
+    match settled {
+        Ok(()) => Ended::Done,
+        Err(error) if delivered => {
+            tracing::error!(
+                id = %claimed.message.id,
+                mailbox = claimed.recipient.mailbox,
+                error = with_causes(&error),
+                "delivered, but that cannot be recorded; tried again each second"
+            );
+            Ended::Unrecorded
+        }
+        Err(error) => {
+            unsettled(claimed, &error);
+            Ended::Done
+        }
     }
 }
 
@@ -95,7 +144,9 @@ fn later(relay: &Relay, claimed: &Claimed, reply: String) -> Outcome {
     }
 }
 
-/// The one line of the log for an attempt.
+/// The one line of the log for an attempt. A mailbox is written as a string, which the log quotes and
+/// escapes: a quoted local-part may have spaces and equals signs in it (RFC 5321 section 4.1.2), and
+/// must not look like fields of ours.
 fn tell(claimed: &Claimed, route: &str, outcome: &Outcome) {
     let (outcome, reply) = match outcome {
         Outcome::Delivered => ("delivered", None),
@@ -108,7 +159,7 @@ fn tell(claimed: &Claimed, route: &str, outcome: &Outcome) {
         .unwrap_or_default();
     tracing::info!(
         id = %claimed.message.id,
-        mailbox = %claimed.recipient.mailbox,
+        mailbox = claimed.recipient.mailbox,
         route,
         delay = delay.as_secs_f64(),
         attempts = claimed.attempts,
@@ -121,8 +172,8 @@ fn tell(claimed: &Claimed, route: &str, outcome: &Outcome) {
 fn unsettled(claimed: &Claimed, error: &SpoolError) {
     tracing::error!(
         id = %claimed.message.id,
-        mailbox = %claimed.recipient.mailbox,
-        error = %with_causes(error),
+        mailbox = claimed.recipient.mailbox,
+        error = with_causes(error),
         "cannot record what came of an attempt; it will be repeated"
     );
 }

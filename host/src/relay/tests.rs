@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -10,6 +11,9 @@ use super::*;
 use crate::deliver::Delivery;
 use crate::spool::tests::message;
 use crate::spool::{Access, Entry, Filter, Outcome, Sqlite, State};
+
+mod faulty;
+mod trouble;
 
 struct Scene {
     scratch: tempfile::TempDir,
@@ -62,17 +66,25 @@ impl Scene {
         *self.routes.lock().unwrap() = Arc::from([Route { domains, delivery }]);
     }
 
-    fn start(&self) -> Service {
+    fn relay(&self, spool: Arc<dyn Spool>) -> Relay {
         let routes = Arc::clone(&self.routes);
-        let relay = Relay {
-            spool: self.spool.clone(),
+        Relay {
+            spool,
             routes: Arc::new(move || routes.lock().unwrap().clone()),
             maildirs: Maildirs::new("mail.example.org"),
             retry: Retry::default(),
-        };
+        }
+    }
+
+    fn start(&self) -> Service {
+        self.start_with(self.spool.clone(), STALLED)
+    }
+
+    fn start_with(&self, spool: Arc<dyn Spool>, stalled_after: Duration) -> Service {
+        let running = Running::new(self.relay(spool), stalled_after);
         let (stop, stopped) = oneshot::channel();
         let wake = Arc::clone(&self.wake);
-        let task = tokio::spawn(run(relay, wake, async move {
+        let task = tokio::spawn(schedule(running, wake, async move {
             let _ = stopped.await;
         }));
         Service { task, stop }

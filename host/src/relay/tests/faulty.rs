@@ -1,0 +1,97 @@
+//! A spool with the troubles of a bad day: outcomes that cannot be recorded, content that does not
+//! come.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::spool::{
+    Change, Claimed, ContentReader, ContentWriter, Cursor, Detail, NewMessage, SpoolError,
+};
+
+/// Does what the spool within does, but for these.
+pub(super) struct Faulty {
+    pub(super) inner: Arc<Sqlite>,
+    /// No outcome is recorded.
+    pub(super) unsettled: AtomicBool,
+    /// How often somebody tried.
+    pub(super) settles: AtomicUsize,
+    /// How often content was asked for.
+    pub(super) reads: AtomicUsize,
+    /// Content of messages whose identifier begins so does not come.
+    pub(super) hanging: Option<&'static str>,
+}
+
+impl Faulty {
+    pub(super) fn new(inner: Arc<Sqlite>) -> Self {
+        Self {
+            inner,
+            unsettled: AtomicBool::new(false),
+            settles: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            hanging: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Spool for Faulty {
+    fn content(&self, id: &str) -> ContentWriter {
+        self.inner.content(id)
+    }
+
+    fn room(&self, octets: u64) -> Result<(), SpoolError> {
+        self.inner.room(octets)
+    }
+
+    async fn append(&self, message: NewMessage) -> Result<(), SpoolError> {
+        self.inner.append(message).await
+    }
+
+    async fn claim(
+        &self,
+        limit: usize,
+        lease: Duration,
+        now: SystemTime,
+    ) -> Result<Vec<Claimed>, SpoolError> {
+        self.inner.claim(limit, lease, now).await
+    }
+
+    async fn settle(&self, id: &str, ordinal: u32, outcome: Outcome) -> Result<(), SpoolError> {
+        self.settles.fetch_add(1, Ordering::SeqCst);
+        if self.unsettled.load(Ordering::SeqCst) {
+            return Err(SpoolError::gone("settle"));
+        }
+        self.inner.settle(id, ordinal, outcome).await
+    }
+
+    async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.hanging.is_some_and(|prefix| id.starts_with(prefix)) {
+            std::future::pending::<()>().await;
+        }
+        self.inner.read_content(id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, SpoolError> {
+        self.inner.list(filter, after, limit).await
+    }
+
+    async fn show(&self, id: &str) -> Result<Detail, SpoolError> {
+        self.inner.show(id).await
+    }
+
+    async fn change(&self, change: Change, ids: &[String]) -> Result<Vec<String>, SpoolError> {
+        self.inner.change(change, ids).await
+    }
+
+    async fn quarantine(&self, id: &str, reason: &str) -> Result<(), SpoolError> {
+        self.inner.quarantine(id, reason).await
+    }
+}
