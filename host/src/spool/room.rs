@@ -26,6 +26,12 @@ impl Room {
         }
     }
 
+    /// The folder.
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether so many octets more would leave the reserve alone. One call of the system.
     pub(super) fn check(&self, doing: &str, octets: u64) -> Result<(), SpoolError> {
         let found = nix::sys::statvfs::statvfs(&*self.path)

@@ -12,7 +12,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,8 +52,6 @@ pub enum Access {
 /// The spool in a state folder.
 #[derive(Debug)]
 pub struct Sqlite {
-    #[cfg(test)]
-    path: PathBuf,
     folder: Folder,
     room: Room,
     readers: Arc<Readers>,
@@ -99,8 +97,6 @@ impl Sqlite {
         }
         Ok(Self {
             room: Room::new(&path),
-            #[cfg(test)]
-            path,
             folder,
             readers: Arc::new(Readers::new(database)),
             owner: rand::random(),
@@ -315,6 +311,6 @@ impl Sqlite {
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.room.path()
     }
 }
