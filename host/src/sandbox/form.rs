@@ -512,45 +512,23 @@ mod tests {
             ..progress(1, vec![Action::Insert(vec![0; 5])])
         };
         let one = Call::Receive(1);
-        assert!(form().check(one, &store(5, Some(envelope("s1-1")))).is_ok());
-        assert!(
-            form()
-                .check(one, &store(6, Some(envelope("s1-1"))))
-                .is_err()
-        );
+        let message = || Some(envelope("s1-1"));
+        assert!(form().check(one, &store(5, message())).is_ok());
+        assert!(form().check(one, &store(6, message())).is_err());
         assert!(form().check(one, &store(5, None)).is_err());
         let mut used = form();
-        assert!(
-            used.check(Call::Receive(0), &store(5, Some(envelope("s1-1"))))
-                .is_ok()
-        );
+        assert!(used.check(one, &store(5, message())).is_ok());
         let again = Progress {
             question: Some(Question::Store(facts(5))),
             waiting_for: Phase::Answer,
-            ..progress(0, vec![])
+            ..progress(1, vec![])
         };
-        used.answered();
-        assert!(used.check(Call::Receive(0), &again).is_err());
-    }
-
-    #[test]
-    fn only_an_open_question_waits_for_an_answer() {
-        let waiting = || Progress {
-            waiting_for: Phase::Answer,
-            ..progress(0, vec![])
-        };
-        let asking = || Progress {
-            question: Some(Question::External("alice".into())),
-            ..waiting()
-        };
-        let mut used = form();
-        assert!(used.check(Call::Receive(0), &waiting()).is_err());
-        assert!(used.check(Call::Receive(0), &asking()).is_ok());
-        // Dismissed meanwhile.
-        assert!(used.check(Call::Receive(0), &waiting()).is_ok());
-        assert!(used.check(Call::Receive(0), &asking()).is_err());
-        used.answered();
-        assert!(used.check(Call::Receive(0), &waiting()).is_err());
+        assert!(used.check(one, &again).is_err());
+        // Answered, and told: the message is no longer there.
+        used.settled(true);
+        let told = progress(0, vec![Action::Send(b"250 2.6.0 queued\r\n".to_vec())]);
+        assert!(used.check(Call::Resume, &told).is_ok());
+        assert!(used.check(one, &again).is_err());
     }
 
     #[test]
