@@ -3,7 +3,7 @@
 //!
 //! Built without std for wasm32-wasip2, so that of WASI exactly `clocks/wall-clock` and
 //! `random/random` are imported. There is no logic in this crate; on other targets it is empty.
-#![no_std]
+#![cfg_attr(target_family = "wasm", no_std)]
 #![cfg_attr(not(target_family = "wasm"), allow(unused, reason = "empty there"))]
 
 #[cfg(target_family = "wasm")]

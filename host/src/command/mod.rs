@@ -29,7 +29,7 @@ enum Verb {
     /// Keep the users of the file backend.
     User(user::Arguments),
     /// Submit one message with the component's client session.
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Look at and steer the messages in the spool.
     Queue(queue::Arguments),
     /// Look at builds of the component.
