@@ -50,8 +50,13 @@ fn build(root: &Path, out: &Path) -> PathBuf {
         .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")
-        // Searching for line ends and octets above 127 goes 16 at a time.
-        .env("RUSTFLAGS", "-C target-feature=+simd128");
+        // Searching for line ends and octets above 127 goes 16 at a time. The stack lies first in
+        // memory; a small one keeps all that a session touches within what the pool keeps resident,
+        // and an ordinary session never has to grow its memory.
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+simd128 -C link-arg=-zstack-size=131072 -C link-arg=--initial-memory=524288",
+        );
     match command.status() {
         Ok(status) if status.success() => {}
         Ok(status) => fail(&format!(

@@ -71,8 +71,6 @@ impl wit::Guest for Component {
         messages: String,
         proof: Vec<u8>,
     ) -> Result<Vec<u8>, wit::Refusal> {
-        verifier::scram(&keys.convert(), &messages, &proof)
-            .map(Into::into)
-            .map_err(Convert::convert)
+        verifier::scram(&keys.convert(), &messages, &proof).map_err(Convert::convert)
     }
 }
