@@ -11,7 +11,10 @@
 //!   users/       who is who
 //!   spool/       what was accepted, durably
 //!   relay/       what happens next with it
-//!   deliver/     where it goes
+//!   route/       where it goes
+//!   deliver/     delivery on this machine
+//!   oauth/       tokens for servers that want them
+//!   report/      what senders are told
 //!   control      the socket that the command line uses
 //! ```
 //!
@@ -25,8 +28,11 @@ pub mod deliver;
 pub mod embedded;
 pub mod listener;
 pub mod log;
+pub mod oauth;
 pub mod outbound;
 pub mod relay;
+pub mod report;
+pub mod route;
 pub mod sandbox;
 pub mod service;
 pub mod spool;

@@ -6,7 +6,7 @@
 use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
-use crate::deliver::{Delivery, DomainPattern, Route};
+use crate::route::{self, Routes};
 use crate::sandbox::Build;
 use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
 use crate::sandbox::v0_1::types::Mechanism as Wire;
@@ -28,7 +28,7 @@ pub struct Runtime {
     /// Name of the service.
     pub hostname: String,
     /// Routes, first match wins.
-    pub routes: Arc<[Route]>,
+    pub routes: Arc<Routes>,
     /// Whether sessions ask about senders.
     pub asks_sender: bool,
     /// Whether sessions ask about recipients: not if some route takes everybody.
@@ -54,31 +54,17 @@ impl Runtime {
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
     ) -> Result<Self, String> {
-        let routes = config
-            .routes_or_default()
-            .iter()
-            .map(|route| {
-                Ok(Route {
-                    domains: route
-                        .domains
-                        .iter()
-                        .map(|pattern| pattern.parse().map_err(|error| format!("route: {error}")))
-                        .collect::<Result<_, String>>()?,
-                    delivery: route
-                        .deliver
-                        .parse::<Delivery>()
-                        .map_err(|error| format!("route {}: {error}", route.deliver))?,
-                })
-            })
-            .collect::<Result<Arc<[_]>, String>>()?;
+        let routes = Arc::new(route::build(config)?);
         let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
             Policy::Any => Arc::new(Anybody),
             Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
         };
         Ok(Self {
             hostname: config.hostname.clone(),
-            asks_sender: config.submission.senders == Policy::Own,
-            asks_recipient: !takes_everybody(&routes),
+            // A route may depend on the reverse-path, and is looked up at RCPT.
+            asks_sender: config.submission.senders == Policy::Own
+                || routes.all().iter().any(|route| !route.senders.is_empty()),
+            asks_recipient: !routes.takes_everybody(),
             routes,
             senders,
             ntlm_policy: NtlmPolicy {
@@ -89,14 +75,6 @@ impl Runtime {
             authenticator,
         })
     }
-}
-
-/// Whether every recipient is accepted whoever asks, so that nobody need ask.
-fn takes_everybody(routes: &[Route]) -> bool {
-    routes.iter().all(|route| route.delivery.is_local())
-        && routes
-            .iter()
-            .any(|route| route.domains.contains(&DomainPattern::Any))
 }
 
 /// `senders = "any"`.

@@ -147,6 +147,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             let filter = Filter {
                 state: state.map(State::from),
                 identity: identity.clone(),
+                ..Filter::default()
             };
             list(&place.config, &filter, *json)
         }

@@ -1,6 +1,7 @@
 //! The questions that a session asks, answered.
 
 use super::{Connection, authority};
+use crate::route::Query;
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question};
 use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, Reply};
@@ -14,17 +15,19 @@ impl Connection {
             Question::Store(facts) => self.store(facts).await,
             Question::Sender((reverse_path, _)) => {
                 let runtime = self.service.runtime();
+                self.reverse_path.clone_from(&reverse_path);
                 let judgement =
                     authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
                 Ok(self.judged("sender", &reverse_path, judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
-                let judgement = self.authority.recipient(
-                    self.identity.as_deref(),
-                    &runtime.routes,
-                    &forward_path.mailbox,
-                );
+                let query = Query {
+                    reverse_path: &self.reverse_path,
+                    identity: self.identity.as_deref(),
+                    mailbox: &forward_path.mailbox,
+                };
+                let judgement = self.authority.recipient(&runtime.routes, &query);
                 Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
             }
             Question::Password(check) => {

@@ -4,8 +4,9 @@
 //! recipients are decided here when the session asks, and once more when the envelope arrives, so
 //! that a session that does not ask gains nothing.
 
-use crate::deliver::{self, Route};
+use crate::route::{Query, Route, Routes};
 use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply};
+use std::sync::Arc;
 
 /// What is true of one connection.
 #[derive(Debug, Clone)]
@@ -58,32 +59,37 @@ impl Authority {
         &self,
         identity: Option<&str>,
         senders: &dyn Senders,
-        routes: &[Route],
+        routes: &Routes,
         envelope: &Envelope,
     ) -> Result<(), Reply> {
         sender(identity, senders, &envelope.reverse_path)?;
         for forward_path in &envelope.forward_paths {
-            self.recipient(identity, routes, &forward_path.mailbox)?;
+            let query = Query {
+                reverse_path: &envelope.reverse_path,
+                identity,
+                mailbox: &forward_path.mailbox,
+            };
+            self.recipient(routes, &query)?;
         }
         Ok(())
     }
 
     /// R5321-4.1.1.3-e: does a route lead to this mailbox, and may this peer use it? Without an
     /// identity and outside the listed networks only what is delivered here is reached
-    /// (R6409-3.3). The route's index.
+    /// (R6409-3.3). The route.
     ///
     /// # Errors
     ///
     /// What to tell the peer.
-    pub fn recipient(
+    pub fn recipient<'a>(
         &self,
-        identity: Option<&str>,
-        routes: &[Route],
-        mailbox: &str,
-    ) -> Result<usize, Reply> {
-        let may_relay = identity.is_some() || self.trusted;
-        deliver::route(routes, mailbox)
-            .filter(|route| may_relay || routes[*route].delivery.is_local())
+        routes: &'a Routes,
+        query: &Query<'_>,
+    ) -> Result<&'a Arc<Route>, Reply> {
+        let may_relay = query.identity.is_some() || self.trusted;
+        routes
+            .find(query)
+            .filter(|route| may_relay || route.delivery.is_local())
             .ok_or_else(not_permitted)
     }
 }
@@ -125,6 +131,8 @@ pub fn reply(code: u16, status: (u8, u16, u16), text: &str) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Retry;
+    use crate::route::Delivery;
 
     struct Own;
     impl Senders for Own {
@@ -166,29 +174,35 @@ mod tests {
 
     #[test]
     fn r6409_3_3_strangers_reach_only_what_is_delivered_here() {
-        let routes = |delivery: &str| {
-            [Route {
+        let routes = |delivery: Delivery| {
+            Routes::new(vec![Route {
+                name: "one".into(),
                 domains: vec!["example.org".parse().unwrap()],
-                delivery: delivery.parse().unwrap(),
-            }]
+                senders: Vec::new(),
+                identities: Vec::new(),
+                delivery,
+                retry: Retry::default(),
+            }])
+        };
+        let query = |identity, mailbox| Query {
+            reverse_path: "s@example.net",
+            identity,
+            mailbox,
         };
         let mut authority = authority();
-        let here = routes("hold");
-        let away = routes("discard");
-        assert!(authority.recipient(None, &here, "a@EXAMPLE.org").is_ok());
-        assert!(authority.recipient(None, &away, "a@example.org").is_err());
-        assert!(
+        let here = routes(Delivery::Hold);
+        let away = routes(Delivery::Discard);
+        let may = |authority: &Authority, routes, identity, mailbox| {
             authority
-                .recipient(Some("b"), &away, "a@example.org")
+                .recipient(routes, &query(identity, mailbox))
                 .is_ok()
-        );
-        assert!(
-            authority
-                .recipient(Some("b"), &away, "a@example.com")
-                .is_err()
-        );
+        };
+        assert!(may(&authority, &here, None, "a@EXAMPLE.org"));
+        assert!(!may(&authority, &away, None, "a@example.org"));
+        assert!(may(&authority, &away, Some("b"), "a@example.org"));
+        assert!(!may(&authority, &away, Some("b"), "a@example.com"));
         authority.trusted = true;
-        assert!(authority.recipient(None, &away, "a@example.org").is_ok());
+        assert!(may(&authority, &away, None, "a@example.org"));
     }
 
     #[test]

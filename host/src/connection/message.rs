@@ -1,7 +1,7 @@
 //! The message on its way into the spool.
 
 use super::{Connection, authority};
-use crate::deliver::{self, Delivery};
+use crate::route::{Delivery, Query};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
 use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
@@ -114,8 +114,12 @@ impl Connection {
             .forward_paths
             .iter()
             .map(|forward_path| {
-                let held = deliver::route(&runtime.routes, &forward_path.mailbox)
-                    .is_some_and(|route| runtime.routes[route].delivery == Delivery::Hold);
+                let route = runtime.routes.find(&Query {
+                    reverse_path: &envelope.reverse_path,
+                    identity: self.identity.as_deref(),
+                    mailbox: &forward_path.mailbox,
+                });
+                let held = route.is_some_and(|route| matches!(route.delivery, Delivery::Hold));
                 waiting |= !held;
                 NewRecipient {
                     recipient: spool::Recipient {
@@ -128,6 +132,8 @@ impl Connection {
                     } else {
                         NewState::Waiting
                     },
+                    // Without a route since a moment ago: the relay says so at the first attempt.
+                    lane: route.map_or_else(String::new, |route| route.lane(&forward_path.mailbox)),
                 }
             })
             .collect();

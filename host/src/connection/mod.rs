@@ -79,6 +79,8 @@ pub struct Connection {
     facts: Option<TlsFacts>,
     /// Who the peer is: the grant that the host gave.
     identity: Option<String>,
+    /// The reverse-path that the session asked about last.
+    reverse_path: String,
     buffer: Buffer,
     /// Octets for the peer, written once.
     out: Vec<u8>,
@@ -172,6 +174,7 @@ async fn run(
         authority,
         facts,
         identity: None,
+        reverse_path: String::new(),
         buffer: Buffer::new(),
         out: Vec::new(),
         message: None,

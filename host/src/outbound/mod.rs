@@ -29,14 +29,17 @@ mod connect;
 mod dialogue;
 mod feed;
 mod hear;
+pub mod resolve;
 mod secure;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 pub mod trace;
 pub mod trust;
 mod wire;
 
 pub use dialogue::Dialogue;
+pub use timeouts::Timeouts;
 pub use trace::{Side, Trace};
 pub use trust::{Trust, TrustError};
 

@@ -4,8 +4,51 @@ use std::error::Error;
 use std::time::SystemTime;
 
 use super::Relay;
-use crate::deliver::{Delivery, MaildirError, Template, route};
-use crate::spool::{Claimed, Outcome, SpoolError};
+use crate::deliver::{MaildirError, Template};
+use crate::route::{Delivery, Query};
+use crate::spool::{Attempt, Claimed, Settlement, SpoolError};
+
+/// What came of it.
+#[derive(PartialEq)]
+enum Outcome {
+    Delivered,
+    Deferred {
+        next_attempt: SystemTime,
+        reply: String,
+    },
+    Failed {
+        reply: String,
+    },
+    Held {
+        reply: String,
+    },
+}
+
+impl Outcome {
+    fn settlement(self, ordinal: u32, lane: &str) -> Settlement {
+        let (outcome, text) = match self {
+            Self::Delivered => (crate::spool::Outcome::Delivered, String::new()),
+            Self::Deferred {
+                next_attempt,
+                reply,
+            } => (crate::spool::Outcome::Deferred { next_attempt }, reply),
+            Self::Failed { reply } => (crate::spool::Outcome::Failed, reply),
+            Self::Held { reply } => (crate::spool::Outcome::Held, reply),
+        };
+        Settlement {
+            ordinal,
+            outcome,
+            attempt: Attempt {
+                text,
+                at: SystemTime::now(),
+                ..Attempt::default()
+            },
+            counted: true,
+            lane: lane.to_owned(),
+            notices: Vec::new(),
+        }
+    }
+}
 
 /// Why an attempt did not deliver.
 enum Trouble {
@@ -29,17 +72,20 @@ pub(super) enum Ended {
 /// Tries, and settles.
 pub(super) async fn attempt(relay: &Relay, claimed: Claimed) -> Ended {
     let routes = (relay.routes)();
-    let position = route(&routes, &claimed.recipient.mailbox);
-    let delivery = position
-        .and_then(|position| routes.get(position))
-        .map(|route| &route.delivery);
-    let name = delivery.map_or("none", Delivery::name);
+    let route = routes.find(&Query {
+        reverse_path: &claimed.message.envelope.reverse_path,
+        identity: claimed.message.identity.as_deref(),
+        mailbox: &claimed.recipient.mailbox,
+    });
+    let delivery = route.map(|route| &route.delivery);
+    let name = route.map_or("none", |route| route.name.as_str());
     let result = match delivery {
         Some(Delivery::Maildir(template)) => maildir(relay, template, &claimed).await,
         Some(Delivery::Discard) => Ok(Outcome::Delivered),
         Some(Delivery::Hold) => Ok(Outcome::Held {
             reply: "its route is hold".to_owned(),
         }),
+        Some(Delivery::Relay(_)) => Err(Trouble::Temporary("not yet".to_owned())),
         // There was one when it was accepted. Whoever removed it may put it back.
         None => Err(Trouble::Temporary("no route for this mailbox".to_owned())),
     };
@@ -66,7 +112,11 @@ pub(super) async fn put_off(relay: &Relay, claimed: Claimed, others: usize) -> E
 
 /// Records once more that a recipient has its message.
 pub(super) async fn record(relay: &Relay, id: &str, ordinal: u32) -> Ended {
-    match relay.spool.settle(id, ordinal, Outcome::Delivered).await {
+    match relay
+        .spool
+        .settle(id, vec![Outcome::Delivered.settlement(ordinal, "")])
+        .await
+    {
         Ok(()) => {
             tracing::info!(id, ordinal, "the delivery is recorded now");
             Ended::Done
@@ -84,7 +134,10 @@ async fn settle(relay: &Relay, claimed: &Claimed, route: &str, outcome: Outcome)
     let delivered = outcome == Outcome::Delivered;
     let settled = relay
         .spool
-        .settle(&claimed.message.id, claimed.ordinal, outcome)
+        .settle(
+            &claimed.message.id,
+            vec![outcome.settlement(claimed.ordinal, &claimed.lane)],
+        )
         .await;
     match settled {
         Ok(()) => Ended::Done,

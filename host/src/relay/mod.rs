@@ -22,7 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub use retry::Retry;
 
-use crate::deliver::{Maildirs, Route};
+use crate::deliver::Maildirs;
+use crate::route::Routes;
 use crate::spool::Spool;
 use running::Running;
 
@@ -37,14 +38,14 @@ const STALLED: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The routes of this moment. Called at each attempt, so it should cost no more than a lock-free load.
-pub type Routes = Arc<dyn Fn() -> Arc<[Route]> + Send + Sync>;
+pub type CurrentRoutes = Arc<dyn Fn() -> Arc<Routes> + Send + Sync>;
 
 /// What the scheduler works with.
 pub struct Relay {
     /// Where messages come from.
     pub spool: Arc<dyn Spool>,
     /// Where they go.
-    pub routes: Routes,
+    pub routes: CurrentRoutes,
     /// How they get there.
     pub maildirs: Maildirs,
     /// When to try again.

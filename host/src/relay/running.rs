@@ -13,8 +13,7 @@ use tokio::time::Instant;
 
 use super::attempt::{self, Ended};
 use super::{LEASE, Relay};
-use crate::deliver::route;
-use crate::spool::Claimed;
+use crate::spool::{Claimed, Wanted};
 
 /// Most attempts at a time. Deliveries here wait for the disk, and it syncs many files at once.
 const MOST_ATTEMPTS: usize = 100;
@@ -31,7 +30,7 @@ const MOST_UNRECORDED: usize = 1000;
 /// A recipient: its message's identifier and its ordinal.
 type Key = (String, u32);
 /// Where attempts fail or hang together: the position of the route, and the domain in lower case.
-type Place = (Option<usize>, String);
+type Place = String;
 
 /// One task.
 struct Begun {
@@ -91,7 +90,17 @@ impl Running {
     /// Claims a batch and begins its attempts. Whether there may be more; `None`: not now.
     pub(super) async fn claim(&mut self) -> Option<bool> {
         let room = self.room();
-        match self.relay.spool.claim(room, LEASE, SystemTime::now()).await {
+        let wanted = Wanted {
+            otherwise: room,
+            total: room,
+            ..Wanted::default()
+        };
+        match self
+            .relay
+            .spool
+            .claim(&wanted, LEASE, SystemTime::now())
+            .await
+        {
             Ok(claimed) => {
                 let more = claimed.len() == room;
                 claimed.into_iter().for_each(|one| self.begin(one));
@@ -111,7 +120,7 @@ impl Running {
         if self.unrecorded.contains(&key) || self.is_running(&key) {
             return;
         }
-        let place = self.place(&claimed.recipient.mailbox);
+        let place = claimed.lane.clone();
         let stalled = self.stalled_at(&place);
         let relay = Arc::clone(&self.relay);
         self.spawn(key, place, async move {
@@ -125,12 +134,6 @@ impl Running {
 
     fn is_running(&self, key: &Key) -> bool {
         self.begun.values().any(|one| one.key == *key)
-    }
-
-    fn place(&self, mailbox: &str) -> Place {
-        let position = route(&(self.relay.routes)(), mailbox);
-        let (_, domain) = mailbox.rsplit_once('@').unwrap_or_default();
-        (position, domain.to_lowercase())
     }
 
     fn spawn(

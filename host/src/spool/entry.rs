@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
+use super::attempt::Attempt;
 use super::message::{ContentFacts, Envelope};
 
 /// State of a recipient, and of a message as a whole.
@@ -19,8 +20,10 @@ pub enum State {
     Deferred,
     /// Nothing happens until somebody releases it.
     Held,
-    /// Done. Never a message's: those go when their last recipient is delivered.
+    /// Done. Never a message's: those go when their last recipient is done and all reports are made.
     Delivered,
+    /// Done, and never delivered.
+    Failed,
 }
 
 impl State {
@@ -32,6 +35,7 @@ impl State {
             Self::Deferred => 2,
             Self::Held => 3,
             Self::Delivered => 4,
+            Self::Failed => 5,
         }
     }
 
@@ -43,6 +47,7 @@ impl State {
             Self::Deferred,
             Self::Held,
             Self::Delivered,
+            Self::Failed,
         ]
         .into_iter()
         .find(|state| state.code() == code)
@@ -56,6 +61,7 @@ impl State {
             Self::Deferred => "deferred",
             Self::Held => "held",
             Self::Delivered => "delivered",
+            Self::Failed => "failed",
         }
     }
 }
@@ -98,6 +104,12 @@ pub struct EntryRecipient {
     pub next_attempt: Option<SystemTime>,
     /// What the last attempt brought, or why it is held.
     pub last_reply: Option<String>,
+    /// Where it queues.
+    #[serde(skip)]
+    pub lane: String,
+    /// All that is known of the last attempt.
+    #[serde(skip)]
+    pub attempt: Option<Attempt>,
 }
 
 /// All that is known of one message, content aside.
@@ -116,13 +128,32 @@ pub struct Detail {
     pub facts: Option<ContentFacts>,
 }
 
-/// Which messages a list is about.
+/// Which messages a list is about: those that fulfil all that is given. What concerns recipients
+/// must hold for one recipient, all of it for the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only messages in this state.
+    /// The recipient is in this state.
     pub state: Option<State>,
-    /// Only what this identity submitted.
+    /// Submitted by this identity, in any ASCII case.
     pub identity: Option<String>,
+    /// The reverse-path is this mailbox, or is in this domain where it begins with `@`; empty: null.
+    pub sender: Option<String>,
+    /// The recipient is this mailbox.
+    pub recipient: Option<String>,
+    /// The recipient's domain is this one.
+    pub domain: Option<String>,
+    /// Accepted before this.
+    pub before: Option<SystemTime>,
+    /// Accepted at this time or later.
+    pub since: Option<SystemTime>,
+    /// The recipient's last reply has this in it, in any ASCII case.
+    pub reply: Option<String>,
+    /// The recipient queues in this lane, or in one of the route of this name.
+    pub route: Option<String>,
+    /// The Message-ID has this in it.
+    pub message_id: Option<String>,
+    /// The identifier is this one. For the history.
+    pub id: Option<String>,
 }
 
 /// A place in the queue, which is in order of arrival.
@@ -186,6 +217,8 @@ mod tests {
                 attempts: 2,
                 next_attempt: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)),
                 last_reply: Some("disk full".into()),
+                lane: String::new(),
+                attempt: None,
             }],
             size: 4096,
             received: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
@@ -202,9 +235,9 @@ mod tests {
 
     #[test]
     fn every_state_is_the_same_after_the_database() {
-        for code in 0..5 {
+        for code in 0..6 {
             assert_eq!(State::from_code(code).map(State::code), Some(code));
         }
-        assert_eq!(State::from_code(5), None);
+        assert_eq!(State::from_code(6), None);
     }
 }

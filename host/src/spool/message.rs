@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::Notice;
 use super::content::Content;
 use super::error::SpoolError;
 
@@ -176,6 +177,8 @@ pub struct NewRecipient {
     pub recipient: Recipient,
     /// [`Held`](NewState::Held) if its route is `hold`.
     pub state: NewState,
+    /// Where it queues.
+    pub lane: String,
 }
 
 /// How a recipient begins.
@@ -243,30 +246,19 @@ pub struct Claimed {
     /// Attempts so far with this one, so 1 at first. It is counted when the attempt begins: more
     /// than 1 can mean an attempt that a crash cut short.
     pub attempts: u32,
+    /// Where it queued.
+    pub lane: String,
+    /// Whether the sender was told of a delay, or is about to be.
+    pub delay_told: bool,
 }
 
-/// What came of an attempt for one recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Somebody else is responsible now, or it lies in the mailbox.
-    Delivered,
-    /// Try again.
-    Deferred {
-        /// Not before.
-        next_attempt: SystemTime,
-        /// Why.
-        reply: String,
-    },
-    /// It will never work. Kept as held until it is reported.
-    Failed {
-        /// Why.
-        reply: String,
-    },
-    /// Not before somebody releases it.
-    Held {
-        /// Why.
-        reply: String,
-    },
+/// A message whose sender is owed reports.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    /// The message.
+    pub message: std::sync::Arc<Message>,
+    /// At least one; of one message all that are owed now.
+    pub notices: Vec<Notice>,
 }
 
 /// Refuses an identifier that could not name a file: it comes out of a sandbox that nobody believes.

@@ -21,9 +21,12 @@
 //! backend, of which `room` looks at the disk, `writer` commits, `operation` is what it does, `query` what is read, `recover`
 //! what happens at start. Not here: when to try (`relay`), and how (`deliver`).
 
+pub mod attempt;
 mod content;
 mod entry;
 mod error;
+pub mod history;
+pub mod lane;
 mod lock;
 mod message;
 mod operation;
@@ -40,12 +43,15 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+pub use attempt::{Attempt, Notice, NoticeKind, Outcome, Settlement, Stage};
 pub use content::{Content, ContentReader, ContentWriter, MOST_INLINE};
 pub use entry::{Cursor, Detail, Entry, EntryRecipient, Filter, State, timestamp};
 pub use error::{Cause, SpoolError};
+pub use history::{End, Past};
+pub use lane::{LaneCount, LaneTrouble, Trouble, Wanted};
 pub use message::{
     Body, Claimed, ContentFacts, DeliverBy, Envelope, Message, NewMessage, NewRecipient, NewState,
-    Notify, Outcome, Parameters, Recipient, Ret,
+    Notify, Owed, Parameters, Recipient, Ret,
 };
 pub use sqlite::{Access, Sqlite};
 
@@ -69,24 +75,92 @@ pub trait Spool: Send + Sync {
     /// Then nothing was kept: [`SpoolError::Full`] is 452 4.3.1 to the peer, all else 451 4.3.0.
     async fn append(&self, message: NewMessage) -> Result<(), SpoolError>;
 
-    /// Takes up to `limit` recipients that are due, the longest due first. They are not due again
+    /// Takes recipients that are due, from each lane the longest due first. They are not due again
     /// before `now + lease`, unless the service is started again. Damaged messages are set aside.
     ///
     /// # Errors
     /// Only if the spool as a whole cannot be used.
     async fn claim(
         &self,
-        limit: usize,
+        wanted: &Wanted,
         lease: Duration,
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError>;
 
-    /// Records what came of an attempt. Of a recipient that was removed meanwhile nothing is
-    /// recorded; one that was held meanwhile stays held, unless it was delivered.
+    /// Records what came of an attempt, for all of these recipients at once. Of a recipient that was
+    /// removed meanwhile nothing is recorded; one that was held meanwhile stays held, unless it was
+    /// delivered. `Delivered` and `Failed` go into the history.
     ///
     /// # Errors
-    /// Then the lease runs on, and the recipient will be tried again.
-    async fn settle(&self, id: &str, ordinal: u32, outcome: Outcome) -> Result<(), SpoolError>;
+    /// Then the leases run on, and the recipients will be tried again.
+    async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError>;
+
+    /// Makes deferred recipients of this lane due now. Returns how many.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn expedite(&self, lane: &str) -> Result<u64, SpoolError>;
+
+    /// All lanes that have a recipient that is not done, or trouble.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn lanes(&self) -> Result<Vec<LaneCount>, SpoolError>;
+
+    /// Whether a recipient that is waiting or deferred queues in this lane. Cheap.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn queues(&self, lane: &str) -> Result<bool, SpoolError>;
+
+    /// Records trouble of a lane; `None`: it has none any more.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn trouble(&self, lane: &str, trouble: Option<LaneTrouble>) -> Result<(), SpoolError>;
+
+    /// Messages whose senders are owed reports, the oldest first; not those of which a recipient has
+    /// an attempt that runs, unless a notice is older than a minute.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn owed(&self, limit: usize, now: SystemTime) -> Result<Vec<Owed>, SpoolError>;
+
+    /// Takes over the report that pays these notices, and forgets them, in one; without a report
+    /// only the latter. A message goes with its last notice if all its recipients are done.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); then the notices are owed still.
+    async fn reported(
+        &self,
+        id: &str,
+        notices: &[(u32, NoticeKind)],
+        report: Option<NewMessage>,
+    ) -> Result<(), SpoolError>;
+
+    /// Leaves the notices of this message alone until then.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn put_off(&self, id: &str, until: SystemTime) -> Result<(), SpoolError>;
+
+    /// What became of recipients that are done, the latest first, from the one after `after`.
+    /// Of the filter, `state` and `route` do not count.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn history(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Past>, SpoolError>;
+
+    /// Forgets history before then, at most `limit` recipients of it. Returns how many.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn forget(&self, before: SystemTime, limit: usize) -> Result<u64, SpoolError>;
 
     /// Opens the content of a message.
     ///

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Change;
+use super::attempt::Outcome;
 use super::content::{Folder, Place};
 use super::entry::State;
 use super::error::SpoolError;
-use super::message::{Claimed, Message, NewMessage, NewState, Outcome};
+use super::message::{Claimed, Message, NewMessage, NewState};
 use super::room::Room;
 use super::row;
 use super::sqlite::milliseconds;
@@ -197,6 +198,8 @@ impl Operation for Claim {
                         ordinal: due.ordinal,
                         recipient: due.recipient,
                         attempts: due.attempts.saturating_add(1),
+                        lane: String::new(),
+                        delay_told: false,
                     });
                 }
                 Err(reason) => {
@@ -276,10 +279,8 @@ impl Operation for Settle {
                     )?
                     .execute(params![serial, self.ordinal])?;
             }
-            Outcome::Deferred {
-                next_attempt,
-                reply,
-            } => {
+            Outcome::Deferred { next_attempt } => {
+                let reply = "";
                 // Somebody may have held it meanwhile: then it stays held, with the newer reply.
                 connection
                     .prepare_cached(
@@ -295,7 +296,8 @@ impl Operation for Settle {
                         milliseconds(*next_attempt)
                     ])?;
             }
-            Outcome::Failed { reply } | Outcome::Held { reply } => {
+            Outcome::Failed | Outcome::Held => {
+                let reply = "";
                 connection
                     .prepare_cached(
                         "UPDATE recipient SET state = 3, due = NULL, owner = NULL, last_reply = ?3

@@ -124,6 +124,8 @@ pub(super) fn entry_recipient(row: &Row<'_>, now: SystemTime) -> rusqlite::Resul
         attempts,
         next_attempt: due.filter(|_| matches!(state, State::Waiting | State::Deferred)),
         last_reply: text(row, 4)?,
+        lane: String::new(),
+        attempt: None,
     })
 }
 

@@ -20,11 +20,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio::task::spawn_blocking;
 
+use super::attempt::{NoticeKind, Settlement};
 use super::content::{ContentReader, ContentWriter, Folder, create_folder, sync_folder};
 use super::entry::{Cursor, Detail, Entry, Filter};
 use super::error::SpoolError;
+use super::history::Past;
+use super::lane::{LaneCount, LaneTrouble, Wanted};
 use super::lock::Lock;
-use super::message::{Claimed, NewMessage, Outcome, check_id};
+use super::message::{Claimed, NewMessage, Owed, check_id};
 use super::operation::{Alter, Append, Claim, Quarantine, Settle};
 use super::query::{self, Readers};
 use super::recover::recover;
@@ -141,27 +144,61 @@ impl Spool for Sqlite {
 
     async fn claim(
         &self,
-        limit: usize,
+        wanted: &Wanted,
         lease: Duration,
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError> {
-        let claim = Claim {
-            limit,
-            now: milliseconds(now),
-            until: milliseconds(now + lease),
-            owner: self.owner,
-        };
-        self.writer.run(claim).await.map(|found| found.claimed)
+        unimplemented!()
     }
 
-    async fn settle(&self, id: &str, ordinal: u32, outcome: Outcome) -> Result<(), SpoolError> {
-        let settle = Settle {
-            id: id.to_owned(),
-            ordinal,
-            outcome,
-            folder: self.folder.clone(),
-        };
-        self.writer.run(settle).await.map(|_| ())
+    async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {
+        unimplemented!()
+    }
+
+    async fn expedite(&self, lane: &str) -> Result<u64, SpoolError> {
+        unimplemented!()
+    }
+
+    async fn lanes(&self) -> Result<Vec<LaneCount>, SpoolError> {
+        unimplemented!()
+    }
+
+    async fn queues(&self, lane: &str) -> Result<bool, SpoolError> {
+        unimplemented!()
+    }
+
+    async fn trouble(&self, lane: &str, trouble: Option<LaneTrouble>) -> Result<(), SpoolError> {
+        unimplemented!()
+    }
+
+    async fn owed(&self, limit: usize, now: SystemTime) -> Result<Vec<Owed>, SpoolError> {
+        unimplemented!()
+    }
+
+    async fn reported(
+        &self,
+        id: &str,
+        notices: &[(u32, NoticeKind)],
+        report: Option<NewMessage>,
+    ) -> Result<(), SpoolError> {
+        unimplemented!()
+    }
+
+    async fn put_off(&self, id: &str, until: SystemTime) -> Result<(), SpoolError> {
+        unimplemented!()
+    }
+
+    async fn history(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Past>, SpoolError> {
+        unimplemented!()
+    }
+
+    async fn forget(&self, before: SystemTime, limit: usize) -> Result<u64, SpoolError> {
+        unimplemented!()
     }
 
     async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError> {

@@ -1,0 +1,53 @@
+//! How long an outbound connection waits for what (RFC 5321 section 4.5.3.2, profile section 4).
+
+use crate::sandbox::v0_1::types::Phase;
+use std::time::Duration;
+
+/// How long to wait for what. The defaults are those of the profile, section 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To one address, and for the name's addresses. Default 60 s.
+    pub connect: Duration,
+    /// TLS handshake. Default 60 s.
+    pub handshake: Duration,
+    /// Greeting, and every command that has no time of its own. Default 5 minutes.
+    pub command: Duration,
+    /// DATA until 354. Default 2 minutes.
+    pub data: Duration,
+    /// Each write of content. Default 3 minutes.
+    pub content: Duration,
+    /// The reply to the end of data: the server may work on the message. Default 10 minutes.
+    pub end_of_data: Duration,
+    /// The reply to QUIT; nothing depends on it. Default 10 s.
+    pub quit: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(60),
+            handshake: Duration::from_secs(60),
+            // RFC 5321 sections 4.5.3.2.1 to 4.5.3.2.3
+            command: Duration::from_secs(300),
+            // RFC 5321 section 4.5.3.2.4
+            data: Duration::from_secs(120),
+            // RFC 5321 section 4.5.3.2.5
+            content: Duration::from_secs(180),
+            // RFC 5321 section 4.5.3.2.6
+            end_of_data: Duration::from_secs(600),
+            quit: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Timeouts {
+    /// How long the server may be silent in this phase.
+    pub fn wait(&self, phase: Phase) -> Duration {
+        match phase {
+            Phase::DataInitiation => self.data,
+            Phase::EndOfContent => self.end_of_data,
+            Phase::Quit => self.quit,
+            _ => self.command,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which domains and senders a route is for.
+
+use std::str::FromStr;
+
+/// Which domains a route is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainPattern {
+    /// `*`: all.
+    Any,
+    /// `*.example.org`: all below, itself not. Kept as `.example.org`.
+    Below(String),
+    /// `example.org` or `[192.0.2.1]`: this one.
+    Exactly(String),
+}
+
+/// A pattern that matches nothing anybody could mean.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pattern:?} is no domain: write example.org, *.example.org or *")]
+pub struct PatternError {
+    /// As it was written.
+    pub pattern: String,
+}
+
+impl FromStr for DomainPattern {
+    type Err = PatternError;
+
+    fn from_str(pattern: &str) -> Result<Self, PatternError> {
+        let lower = pattern.to_lowercase();
+        if lower == "*" {
+            return Ok(Self::Any);
+        }
+        let (below, domain) = match lower.strip_prefix("*.") {
+            Some(domain) => (true, domain),
+            None => (false, lower.as_str()),
+        };
+        let bad = |one: char| one == '*' || one == '@' || one.is_whitespace() || one.is_control();
+        // An address literal may have empty parts: [IPv6:::1].
+        let labels = domain.starts_with('[') || domain.split('.').all(|label| !label.is_empty());
+        if domain.contains(bad) || !labels {
+            return Err(PatternError {
+                pattern: pattern.to_owned(),
+            });
+        }
+        Ok(if below {
+            Self::Below(format!(".{domain}"))
+        } else {
+            Self::Exactly(lower)
+        })
+    }
+}
+
+impl DomainPattern {
+    /// Whether this lower-case domain is meant.
+    pub fn matches(&self, domain: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Below(suffix) => domain.len() > suffix.len() && domain.ends_with(suffix.as_str()),
+            Self::Exactly(exactly) => domain == exactly,
+        }
+    }
+}
+
+/// Which reverse-paths a route is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SenderPattern {
+    /// `<>`: the null reverse-path.
+    Null,
+    /// `alice@example.org`: this mailbox, kept in lower case.
+    Mailbox(String),
+    /// `example.org`, `*.example.org` or `*`: mailboxes of these domains; never the null one.
+    Domain(DomainPattern),
+}
+
+impl FromStr for SenderPattern {
+    type Err = PatternError;
+
+    fn from_str(pattern: &str) -> Result<Self, PatternError> {
+        if pattern == "<>" {
+            return Ok(Self::Null);
+        }
+        match pattern.rsplit_once('@') {
+            None => pattern.parse().map(Self::Domain),
+            Some((local, domain)) => match domain.parse()? {
+                DomainPattern::Exactly(_) if !local.is_empty() => {
+                    Ok(Self::Mailbox(pattern.to_lowercase()))
+                }
+                _ => Err(PatternError {
+                    pattern: pattern.to_owned(),
+                }),
+            },
+        }
+    }
+}
+
+impl SenderPattern {
+    /// Whether this reverse-path, a mailbox or empty, is meant.
+    pub fn matches(&self, reverse_path: &str) -> bool {
+        match self {
+            Self::Null => reverse_path.is_empty(),
+            Self::Mailbox(mailbox) => reverse_path.to_lowercase() == *mailbox,
+            Self::Domain(pattern) => {
+                !reverse_path.is_empty()
+                    && pattern.matches(&super::domain(reverse_path).to_lowercase())
+            }
+        }
+    }
+}
