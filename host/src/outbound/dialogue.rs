@@ -272,6 +272,7 @@ impl Dialogue {
                         status: Some((4, 4, 2)),
                         lines: vec![text.clone()],
                     }),
+                    said: false,
                     notifies: false,
                 })
             })

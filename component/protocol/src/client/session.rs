@@ -292,7 +292,7 @@ impl Session {
     fn settle_lost(&mut self, reason: &Reply, actions: &mut Vec<Action>) {
         match &mut self.state {
             State::Envelope(transaction) | State::Content(transaction, _) => {
-                transaction.settle_rest(&outcome::deferred(reason.clone()), actions);
+                transaction.settle_rest(&outcome::lost(reason.clone()), actions);
             }
             State::EndOfContent(transaction) => {
                 transaction.settle_rest(&outcome::unknown(reason.clone()), actions);

@@ -98,6 +98,7 @@ impl Report {
         let untried = || Outcome {
             verdict: Verdict::Deferred,
             reply: None,
+            said: false,
             notifies: false,
         };
         Self {
@@ -287,6 +288,7 @@ mod tests {
                 status: None,
                 lines: vec!["x".into()],
             }),
+            said: code.is_some(),
             notifies: false,
         })
     }
