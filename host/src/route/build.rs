@@ -14,6 +14,7 @@ pub fn build(config: &Config) -> Result<Routes, String> {
         first: config.retry.first,
         longest: config.retry.longest,
         give_up: config.retry.give_up,
+        ..Retry::default()
     };
     let routes = config.routes_or_default();
     routes
