@@ -194,6 +194,10 @@ pub struct Service {
     pub spool: Arc<dyn Spool>,
     /// Tells the relay that a message is due.
     pub wake: Arc<Notify>,
+    /// Tells the relay to try lanes that are paused or down again, now.
+    pub resume: Arc<Notify>,
+    /// Tells the relay that messages were held or removed, which may be on their way.
+    pub changed: Arc<Notify>,
     /// Read buffers.
     pub buffers: Buffers,
     runtime: ArcSwap<Runtime>,
@@ -222,6 +226,8 @@ impl Service {
         Self {
             spool,
             wake,
+            resume: Arc::new(Notify::new()),
+            changed: Arc::new(Notify::new()),
             buffers: Buffers::default(),
             runtime: ArcSwap::from_pointee(runtime),
             build: ArcSwap::from(build),

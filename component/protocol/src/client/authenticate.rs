@@ -30,6 +30,17 @@ pub(super) struct Choice {
     left: VecDeque<Mechanism>,
     /// The reply that refused the last one.
     last: Option<Reply>,
+    /// What is known of the refusal besides its reply.
+    why: Option<String>,
+    /// A second token has been asked for.
+    renewed: bool,
+}
+
+impl Choice {
+    /// A mechanism was refused, or could not be used.
+    fn has_failed(&self) -> bool {
+        self.last.is_some() || self.why.is_some()
+    }
 }
 
 /// One exchange.
@@ -76,17 +87,21 @@ impl Session {
             self.failed(Stage::Authentication, None, false, &text, actions);
             return self.send_quit(actions);
         }
-        self.choose(Choice { left, last: None }, actions);
+        let choice = Choice {
+            left,
+            last: None,
+            why: None,
+            renewed: false,
+        };
+        self.choose(choice, actions);
     }
 
     /// CL-mech-clear and CL-mech-verified: whoever is at the other end gets the password itself.
     fn may_use(&self, mechanism: Mechanism) -> bool {
-        let shows_password = matches!(
-            mechanism,
-            Mechanism::Login | Mechanism::Plain | Mechanism::Xoauth2 | Mechanism::Oauthbearer
-        );
+        let shows_secret =
+            is_token(mechanism) || matches!(mechanism, Mechanism::Login | Mechanism::Plain);
         let verified = self.facts.as_ref().is_some_and(|facts| facts.verified);
-        !shows_password || verified || self.settings.clear_text
+        !shows_secret || verified || self.settings.clear_text
     }
 
     fn choose(&mut self, choice: Choice, actions: &mut Vec<Action>) {
@@ -95,7 +110,7 @@ impl Session {
                 actions.push(Action::Authenticate(mechanism));
                 self.state = State::Choosing(choice);
             }
-            None => self.refused(choice.last, "every common mechanism was refused", actions),
+            None => self.refused(choice, "every common mechanism was refused", actions),
         }
     }
 
@@ -119,8 +134,8 @@ impl Session {
             (Some(&mechanism), Some(credentials)) => {
                 self.send_auth(mechanism, &credentials, choice, env, &mut actions);
             }
-            _ if choice.last.is_some() => {
-                self.refused(choice.last, "no credentials for another try", &mut actions);
+            _ if choice.has_failed() => {
+                self.refused(choice, "no credentials for another try", &mut actions);
             }
             _ => self.ready(&mut actions),
         }
@@ -141,12 +156,21 @@ impl Session {
         &mut self,
         mechanism: Mechanism,
         credentials: &Credentials,
-        choice: Choice,
+        mut choice: Choice,
         env: &mut dyn Environment,
         actions: &mut Vec<Action>,
     ) {
-        let (mut exchange, initial) =
-            ClientExchange::start(mechanism, credentials, &self.context(), env);
+        let begun = ClientExchange::start(mechanism, credentials, &self.context(), env);
+        let (mut exchange, initial) = match begun {
+            Ok(begun) => begun,
+            Err(reason) => {
+                let text = format!("AUTH {} was not tried: {reason}", mechanism.name());
+                actions.push(Action::Report(text.clone()));
+                choice.why = Some(text);
+                choice.left.pop_front();
+                return self.choose(choice, actions);
+            }
+        };
         let command = format!("AUTH {}", mechanism.name());
         let response = initial.as_deref().map(|initial| match initial {
             // The empty initial response is `=`.
@@ -183,10 +207,13 @@ impl Session {
                 let step = attempt.exchange.challenge(text, &self.context(), env);
                 match step {
                     ClientStep::Respond(response) => {
-                        let line = format!("{}\r\n", base64::encode(&response));
-                        // CL-secrets: never a response line.
-                        actions.push(Action::Confide(line.into_bytes(), "***".into()));
-                        self.state = State::Authentication(attempt);
+                        self.respond(attempt, &response, actions);
+                    }
+                    ClientStep::Concede { response, reason } => {
+                        let name = attempt.exchange.mechanism().name();
+                        actions.push(Action::Report(format!("AUTH {name}: {reason}")));
+                        attempt.choice.why = Some(reason);
+                        self.respond(attempt, &response, actions);
                     }
                     ClientStep::Cancel(reason) => {
                         // CL-challenge: the reply to it is read.
@@ -212,9 +239,27 @@ impl Session {
                 actions.push(outcome::report(&format!("AUTH {name}"), &reply));
                 self.next(attempt.choice, reply, actions);
             }
+            // XOA-3: tokens grow old before their time; a new one is asked for once.
+            535 if is_token(attempt.exchange.mechanism()) && !attempt.choice.renewed => {
+                let name = attempt.exchange.mechanism().name();
+                actions.push(outcome::report(&format!("AUTH {name}"), &reply));
+                attempt.choice.renewed = true;
+                attempt.choice.last = Some(reply);
+                self.choose(attempt.choice, actions);
+            }
             // CL-mech-next: another mechanism would be refused too, and may lock the account out.
-            _ => self.refused(Some(reply), "authentication was refused", actions),
+            _ => {
+                attempt.choice.last = Some(reply);
+                self.refused(attempt.choice, "authentication was refused", actions);
+            }
         }
+    }
+
+    fn respond(&mut self, attempt: Attempt, response: &[u8], actions: &mut Vec<Action>) {
+        let line = format!("{}\r\n", base64::encode(response));
+        // CL-secrets: never a response line.
+        actions.push(Action::Confide(line.into_bytes(), "***".into()));
+        self.state = State::Authentication(attempt);
     }
 
     /// CL-mech-next: after a cancelled exchange as after a refused mechanism.
@@ -234,15 +279,19 @@ impl Session {
     fn next(&mut self, mut choice: Choice, reply: Reply, actions: &mut Vec<Action>) {
         choice.left.pop_front();
         choice.last = Some(reply);
+        choice.why = None;
+        choice.renewed = false;
         self.choose(choice, actions);
     }
 
-    fn refused(&mut self, reply: Option<Reply>, text: &str, actions: &mut Vec<Action>) {
+    /// `text` where nothing more is known.
+    fn refused(&mut self, choice: Choice, text: &str, actions: &mut Vec<Action>) {
+        let reply = choice.last;
         let failure = Failure {
             stage: Stage::Authentication,
             temporary: reply.as_ref().is_some_and(|reply| reply.code / 100 == 4),
             reply,
-            text: text.into(),
+            text: choice.why.unwrap_or_else(|| text.into()),
         };
         self.give_up(failure, actions);
     }
@@ -254,4 +303,9 @@ impl Session {
             facts: self.facts.as_ref(),
         }
     }
+}
+
+/// Mechanisms whose secret is an access token.
+fn is_token(mechanism: Mechanism) -> bool {
+    matches!(mechanism, Mechanism::Xoauth2 | Mechanism::Oauthbearer)
 }

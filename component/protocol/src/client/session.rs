@@ -71,7 +71,7 @@ pub struct Session {
 impl Session {
     /// A session before the server's greeting.
     ///
-    /// A mechanism other than PLAIN, LOGIN and NTLM, conversion of 8-bit content, and a hostname
+    /// A mechanism that the client role lacks, conversion of 8-bit content, and a hostname
     /// that no EHLO may carry are faults.
     pub fn start(settings: Settings) -> Result<Self, Fault> {
         // RFC 5321 section 4.1.1.1, RFC 6531 section 3.7.1: ASCII, one word.
@@ -80,7 +80,7 @@ impl Session {
             return Err(Fault::new("the hostname for EHLO is not one word of ASCII"));
         }
         for mechanism in &settings.mechanisms {
-            if !sasl::supports(*mechanism) {
+            if !sasl::client_has(*mechanism) {
                 let name = mechanism.name();
                 return Err(Fault::new(&format!(
                     "the client role has no mechanism {name}"

@@ -1,10 +1,10 @@
 //! The client's side of an exchange, whatever the mechanism.
 
-use super::{Known, login, ntlm_client, plain};
+use super::{login, ntlm_client, oauthbearer, plain, xoauth2};
 use crate::contract::{Mechanism, TlsFacts, client::Credentials};
 use crate::environment::Environment;
 use crate::smtp::base64;
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 use zeroize::Zeroizing;
 
@@ -24,6 +24,13 @@ pub struct ClientContext<'a> {
 pub enum ClientStep {
     /// This line, in base64. It may hold a password: it is for `confide`, not for a trace.
     Respond(Vec<u8>),
+    /// The server refuses, and said why inside the exchange: this line brings its final reply.
+    Concede {
+        /// As with `Respond`.
+        response: Vec<u8>,
+        /// For a person. No secrets.
+        reason: String,
+    },
     /// The line `*`; the exchange failed for this reason.
     Cancel(&'static str),
 }
@@ -32,6 +39,7 @@ impl fmt::Debug for ClientStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Respond(_) => f.debug_tuple("Respond").field(&"***").finish(),
+            Self::Concede { reason, .. } => f.debug_tuple("Concede").field(reason).finish(),
             Self::Cancel(reason) => f.debug_tuple("Cancel").field(reason).finish(),
         }
     }
@@ -41,14 +49,16 @@ impl fmt::Debug for ClientStep {
 /// is dropped.
 pub struct ClientExchange {
     mechanism: Mechanism,
+    /// The initial response, held back till the server asks for it.
+    withheld: Option<Zeroizing<Vec<u8>>>,
     state: State,
 }
 
 enum State {
-    /// The initial response, held back till the server asks for it.
-    Withheld(Zeroizing<Vec<u8>>),
     Login(login::Client),
     Ntlm(ntlm_client::Client),
+    Oauthbearer(oauthbearer::Client),
+    Xoauth2(xoauth2::Client),
     /// All has been said: a further 334 is a mistake.
     Complete,
 }
@@ -57,33 +67,51 @@ enum State {
 pub(super) type Turn<S> = (Option<S>, ClientStep);
 
 impl ClientExchange {
-    /// Begins; gives the initial response, not in base64, for mechanisms that have one. A
-    /// mechanism that [`super::supports`] denies has none, and cancels at once.
+    /// Begins; gives the initial response, not in base64, for mechanisms that have one. An error
+    /// says why this mechanism can do nothing with these credentials.
     pub fn start(
         mechanism: Mechanism,
         credentials: &Credentials,
-        _context: &ClientContext<'_>,
+        context: &ClientContext<'_>,
         _env: &mut dyn Environment,
-    ) -> (Self, Option<Vec<u8>>) {
-        let (state, initial) = match Known::of(mechanism) {
+    ) -> Result<(Self, Option<Vec<u8>>), &'static str> {
+        let (state, initial) = match mechanism {
             // XLOGIN-2-d: no inline user.
-            Some(Known::Login) => (State::Login(login::Client::start(credentials)), None),
-            Some(Known::Ntlm) => {
+            Mechanism::Login => (State::Login(login::Client::start(credentials)), None),
+            Mechanism::Ntlm => {
                 let (client, negotiate) = ntlm_client::Client::start(credentials);
                 (State::Ntlm(client), Some(negotiate))
             }
-            Some(Known::Plain) => (State::Complete, Some(plain::message(credentials))),
-            None => (State::Complete, None),
+            Mechanism::Plain => (State::Complete, Some(plain::message(credentials))),
+            Mechanism::Xoauth2 => {
+                let (client, message) = xoauth2::Client::start(credentials)?;
+                (State::Xoauth2(client), Some(message))
+            }
+            Mechanism::Oauthbearer => {
+                let (client, message) = oauthbearer::Client::start(credentials, context)?;
+                (State::Oauthbearer(client), Some(message))
+            }
+            Mechanism::CramMd5
+            | Mechanism::ScramSha1
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha256Plus
+            | Mechanism::External => return Err("it is not built"),
         };
-        (Self { mechanism, state }, initial)
+        let exchange = Self {
+            mechanism,
+            withheld: None,
+            state,
+        };
+        Ok((exchange, initial))
     }
 
     /// The initial response was not sent with the command, which it would have made too long
     /// (R4954-4-n): it answers the next challenge.
     pub fn withhold(&mut self, initial: Vec<u8>) {
         // NTLM sends its NEGOTIATE again on its own (SNTLM-2.2.1.2-c).
-        if matches!(self.state, State::Complete) {
-            self.state = State::Withheld(Zeroizing::new(initial));
+        if self.mechanism != Mechanism::Ntlm {
+            self.withheld = Some(Zeroizing::new(initial));
         }
     }
 
@@ -96,28 +124,33 @@ impl ClientExchange {
     ) -> ClientStep {
         // CL-reply-a: trailing white space is tolerated.
         let text = text.trim_ascii_end();
-        let (state, step) = match core::mem::replace(&mut self.state, State::Complete) {
-            State::Ntlm(ntlm) => {
-                let (next, step) = ntlm.challenge(text, context, env);
-                (next.map(State::Ntlm), step)
-            }
-            // R4954-4-d, CL-challenge: the other mechanisms have base64 only.
-            _ if base64::decode(text).is_none() => {
-                (None, ClientStep::Cancel("challenge is not base64"))
-            }
+        let state = core::mem::replace(&mut self.state, State::Complete);
+        if let State::Ntlm(ntlm) = state {
+            let (next, step) = ntlm.challenge(text, context, env);
+            self.state = next.map_or(State::Complete, State::Ntlm);
+            return step;
+        }
+        // R4954-4-d, CL-challenge: the other mechanisms have base64 only.
+        let Some(octets) = base64::decode(text) else {
+            return ClientStep::Cancel("challenge is not base64");
+        };
+        if let Some(initial) = self.withheld.take() {
+            self.state = state;
+            return ClientStep::Respond(initial.to_vec());
+        }
+        match state {
             State::Login(login) => {
                 let (next, step) = login.challenge();
-                (next.map(State::Login), step)
+                self.state = next.map_or(State::Complete, State::Login);
+                step
             }
-            State::Withheld(initial) => (None, ClientStep::Respond(initial.to_vec())),
-            // CL-challenge, XLOGIN-2-d.
-            State::Complete => (
-                None,
-                ClientStep::Cancel("challenge after the last response"),
-            ),
-        };
-        self.state = state.unwrap_or(State::Complete);
-        step
+            State::Oauthbearer(oauthbearer) => oauthbearer.challenge(&octets),
+            State::Xoauth2(xoauth2) => xoauth2.challenge(&octets),
+            // CL-challenge, XLOGIN-2-d. NTLM was above.
+            State::Ntlm(_) | State::Complete => {
+                ClientStep::Cancel("challenge after the last response")
+            }
+        }
     }
 
     /// Which mechanism this is.

@@ -3,7 +3,7 @@
 //! ```text
 //!   server: AUTH -> start -> Challenge | Text -> respond -> ... -> Ask -> conclude -> Granted
 //!                                                             \-> Refuse         \-> Refuse
-//!   client: start -> [initial response] -> challenge -> Respond -> ... | Cancel
+//!   client: start -> [initial response] -> challenge -> Respond -> ... | Concede | Cancel
 //! ```
 //!
 //! An exchange sees decoded octets on the server's side, the raw text of the 334 on the client's
@@ -12,20 +12,24 @@
 //! that is the host's, which is asked.
 
 mod client;
+mod gs2;
 mod login;
 mod ntlm;
 mod ntlm_client;
+mod oauth;
+mod oauthbearer;
 mod plain;
 mod server;
 #[cfg(test)]
 mod tests;
+mod xoauth2;
 
 pub use client::{ClientContext, ClientExchange, ClientStep};
 pub use server::{SaslRefusal, ServerConclusion, ServerContext, ServerExchange, ServerStep};
 
 use crate::contract::Mechanism;
 
-/// A mechanism that is built: the sessions neither offer nor start another.
+/// A mechanism of the server role: its sessions neither offer nor start another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Login,
@@ -59,7 +63,12 @@ impl Known {
     }
 }
 
-/// Whether both sides of this mechanism are here.
+/// Whether the client role has this mechanism.
+pub fn client_has(mechanism: Mechanism) -> bool {
+    supports(mechanism) || matches!(mechanism, Mechanism::Xoauth2 | Mechanism::Oauthbearer)
+}
+
+/// Whether the server role has this mechanism.
 pub fn supports(mechanism: Mechanism) -> bool {
     Known::of(mechanism).is_some()
 }

@@ -12,7 +12,7 @@ use crate::{
 use alloc::{format, string::String, vec, vec::Vec};
 
 /// Up to the offer of AUTH, under verified TLS.
-fn under_tls(ours: &str, theirs: &str, then: &str) -> String {
+pub(super) fn under_tls(ours: &str, theirs: &str, then: &str) -> String {
     format!(
         "
         H: start tls=established auth={ours}

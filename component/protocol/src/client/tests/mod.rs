@@ -7,5 +7,6 @@ mod envelope;
 mod greeting;
 mod splits;
 mod tls;
+mod tokens;
 mod untried;
 mod with_server;

@@ -3,6 +3,7 @@
 mod client;
 mod login_plain;
 mod ntlm;
+mod oauth;
 mod together;
 
 use super::*;
@@ -186,7 +187,8 @@ proptest::proptest! {
         let mut world = World::client();
         let credentials = credentials("a", "", "b");
         let (mut exchange, _) =
-            ClientExchange::start(mechanism, &credentials, &CLIENT, &mut world);
+            ClientExchange::start(mechanism, &credentials, &CLIENT, &mut world)
+                .expect("usable credentials");
         for line in &lines {
             exchange.challenge(line, &CLIENT, &mut world);
             let encoded = crate::smtp::base64::encode(line);
