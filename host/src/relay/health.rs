@@ -25,6 +25,8 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 /// Messages deferred one after the other at which the server is left alone for a while.
 const MOST_DEFERRALS: u32 = 10;
+/// How long a server is believed that it takes no more connections.
+const CROWDED: Duration = Duration::from_secs(60);
 /// Interval of probes of a paused lane, if the route's longest retry is not shorter.
 const PAUSE: Duration = Duration::from_secs(4 * 3600);
 
@@ -47,6 +49,8 @@ pub(super) struct Health {
     deferrals: u32,
     /// Connections at a time, as long as it recovers.
     window: Option<usize>,
+    /// Connections that the server took when it took no more, and how long that is believed.
+    crowd: Option<(usize, SystemTime)>,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +90,7 @@ impl Health {
             faults: 0,
             deferrals: 0,
             window: Some(1),
+            crowd: None,
         }
     }
 
@@ -106,6 +111,7 @@ impl Health {
             }),
             deferrals: 0,
             window: Some(1),
+            crowd: None,
         }
     }
 
@@ -141,7 +147,11 @@ impl Health {
     }
 
     /// Connections that it may have of `most`.
-    pub(super) fn window(&self, most: usize) -> usize {
+    pub(super) fn window(&self, most: usize, now: SystemTime) -> usize {
+        let most = match self.crowd {
+            Some((crowd, until)) if now < until => most.min(crowd),
+            _ => most,
+        };
         self.window.map_or(most, |window| window.min(most))
     }
 
@@ -175,8 +185,8 @@ impl Health {
     }
 
     /// The server has as many connections as it wants: these.
-    pub(super) fn crowded(&mut self, connections: usize) {
-        self.window = Some(connections.max(1));
+    pub(super) fn crowded(&mut self, connections: usize, now: SystemTime) {
+        self.crowd = Some((connections.max(1), now + CROWDED));
     }
 
     /// A message was deferred as a whole.
@@ -353,19 +363,21 @@ mod tests {
     fn what_comes_back_is_not_met_by_all_that_waited() {
         let now = SystemTime::now();
         let mut health = Health::new();
-        assert_eq!(health.window(20), 1, "nor is one of which nothing is known");
+        assert_eq!(health.window(20, now), 1, "nor is one of which nothing is known");
         health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
         assert_eq!(health.opened(), Change::Well);
-        assert_eq!(health.window(20), 1);
+        assert_eq!(health.window(20, now), 1);
         health.served(20);
         health.served(20);
-        assert_eq!(health.window(20), 3);
+        assert_eq!(health.window(20, now), 3);
         for _ in 0..20 {
             health.served(20);
         }
-        assert_eq!(health.window(20), 20);
-        health.crowded(4);
-        assert_eq!(health.window(20), 4);
+        assert_eq!(health.window(20, now), 20);
+        health.crowded(4, now);
+        health.served(20);
+        assert_eq!(health.window(20, now), 4);
+        assert_eq!(health.window(20, now + CROWDED), 20);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -41,8 +41,10 @@ pub(super) struct Inner {
     pub(super) health: Health,
     /// Which of several servers to begin with, and until when.
     pub(super) preferred: Option<(usize, Instant)>,
-    /// Messages on one connection that the server showed to be its limit.
+    /// Messages on one connection that the server showed to be its limit, twice.
     pub(super) messages: Option<u32>,
+    /// What it showed once.
+    suspected: Option<u32>,
     /// A connection without a message is on its way.
     pub(super) probing: bool,
     /// No worker begins another job.
@@ -68,6 +70,7 @@ impl Lane {
                 health,
                 preferred: None,
                 messages: None,
+                suspected: None,
                 probing: false,
                 closed: false,
             }),
@@ -174,7 +177,10 @@ impl Inner {
     /// Workers at a time.
     pub(super) fn limit(&self) -> usize {
         match &self.route.delivery {
-            Delivery::Relay(next_hop) => self.health.window(next_hop.per_lane()).max(1),
+            Delivery::Relay(next_hop) => {
+                let now = SystemTime::now();
+                self.health.window(next_hop.per_lane(), now).max(1)
+            },
             _ => MOST_LOCAL,
         }
     }
@@ -189,6 +195,13 @@ impl Inner {
             .len()
             .saturating_sub(idle)
             .min(self.limit().saturating_sub(self.workers.len()))
+    }
+
+    /// The server ended a session after so many messages. Once may be chance.
+    pub(super) fn learn(&mut self, messages: u32) {
+        if self.suspected.replace(messages) == Some(messages) {
+            self.messages = Some(messages);
+        }
     }
 
     /// Whether nothing of it is in memory that is worth keeping.

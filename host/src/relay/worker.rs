@@ -79,7 +79,7 @@ impl Worker {
             }
         }
         self.lane.lock().leave(self.number);
-        self.close().await;
+        self.close();
         self.shared.tell(Event::Moved);
     }
 
@@ -109,10 +109,11 @@ impl Worker {
             })
     }
 
-    async fn close(&mut self) {
+    fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.lane.lock().open -= 1;
-            connection.dialogue.quit().await;
+            // CL-quit: nobody waits for the answer.
+            tokio::spawn(connection.dialogue.quit());
         }
     }
 
@@ -143,7 +144,7 @@ impl Worker {
             if good {
                 return Ok(());
             }
-            self.close().await;
+            self.close();
         }
         let to = job
             .recipients
@@ -186,21 +187,12 @@ impl Worker {
                 let served = connection.messages - 1;
                 tracing::debug!(id = %job.message.id, served, "the server takes no more on this connection; once more on a new one");
                 again = true;
-                self.learn(served);
-                self.close().await;
+                self.lane.lock().learn(served);
+                self.close();
                 continue;
             }
             again = false;
             self.settle(&mut job, outcomes).await;
-        }
-    }
-
-    /// The server showed how many messages it takes on a connection.
-    fn learn(&self, served: u32) {
-        // One message proves nothing but bad luck.
-        if served >= 2 {
-            let mut inner = self.lane.lock();
-            inner.messages = Some(inner.messages.map_or(served, |known| known.max(served)));
         }
     }
 
@@ -290,7 +282,7 @@ impl Worker {
             let mut inner = self.lane.lock();
             if inner.open > 0 {
                 let open = inner.open;
-                inner.health.crowded(open);
+                inner.health.crowded(open, SystemTime::now());
                 drop(inner);
                 return self.lane.put_back(job);
             }
