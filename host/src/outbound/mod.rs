@@ -41,7 +41,7 @@ mod wire;
 pub use dialogue::Dialogue;
 pub use timeouts::Timeouts;
 pub use trace::{Side, Trace};
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, Witness};
 
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::client::{Credentials, Failure};
