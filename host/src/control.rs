@@ -120,6 +120,7 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
             "done\n"
         }
         Some(Request::Resume) => {
+            service.tokens.retry();
             service.resume.notify_one();
             // What waits for them is due as well.
             service.wake.notify_one();

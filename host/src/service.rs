@@ -6,6 +6,7 @@
 use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
+use crate::oauth::Registry;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
 use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
@@ -53,8 +54,9 @@ impl Runtime {
         config: &Config,
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
+        tokens: &Registry,
     ) -> Result<Self, String> {
-        let routes = Arc::new(route::build(config)?);
+        let routes = Arc::new(route::build(config, tokens)?);
         let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
             Policy::Any => Arc::new(Anybody),
             Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
@@ -204,6 +206,8 @@ pub struct Service {
     build: ArcSwap<Build>,
     verifier: ArcSwap<Verifier>,
     certificates: Arc<Certificates>,
+    /// Tokens for other servers.
+    pub tokens: Arc<Registry>,
     ending: watch::Sender<Ending>,
     began: String,
     connections: AtomicU64,
@@ -218,6 +222,7 @@ impl Service {
         build: Arc<Build>,
         verifier: Arc<Verifier>,
         certificates: Arc<Certificates>,
+        tokens: Arc<Registry>,
     ) -> Self {
         let began = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -233,6 +238,7 @@ impl Service {
             build: ArcSwap::from(build),
             verifier: ArcSwap::from(verifier),
             certificates,
+            tokens,
             ending: watch::channel(Ending::Running).0,
             began: base36(began),
             connections: AtomicU64::new(0),

@@ -61,13 +61,16 @@ impl Case<'_> {
 
     /// Somebody else is responsible, or it lies in the mailbox.
     pub(super) fn delivered(&self, attempt: Attempt, teller: Teller) -> Settlement {
-        let notices = match teller {
-            // RFC 3461 section 5.2.3 (R3461-5.2.3)
-            Teller::Here => self.notice(Event::Delivered),
-            // RFC 3461 section 5.2.2 (R3461-5.2.2-a)
-            Teller::Nobody => self.notice(Event::Relayed),
-            Teller::Server => Vec::new(),
+        let event = match teller {
+            Teller::Here => Event::Delivered,
+            Teller::Server => Event::Relayed {
+                server_reports: true,
+            },
+            Teller::Nobody => Event::Relayed {
+                server_reports: false,
+            },
         };
+        let notices = self.notice(event);
         Settlement {
             notices,
             ..self.settlement(Outcome::Delivered, attempt)
@@ -112,9 +115,9 @@ impl Case<'_> {
             }
             return self.failed(attempt);
         };
-        // RFC 3461 section 5.2.5 (R3461-5.2.5): once.
-        let notices = if self.retry.is_delayed(received, self.now) && !self.claimed.delay_told {
-            self.notice(Event::Delayed)
+        let notices = if self.retry.is_delayed(received, self.now) {
+            let told = self.claimed.delay_told;
+            self.notice(Event::Delayed { told })
         } else {
             Vec::new()
         };

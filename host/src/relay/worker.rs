@@ -17,7 +17,7 @@ use super::local::{Trouble, abandon, content_trouble};
 use super::settle::{Case, Patience, Teller, settle};
 use super::{Event, Shared, local};
 use crate::route::{Delivery, NextHop, Route, domain};
-use crate::sandbox::v0_1::client::{Outcome, Verdict};
+use crate::sandbox::v0_1::client::{Outcome, Stage as Reached, Verdict};
 use crate::spool::attempt::Stage;
 use crate::spool::{Attempt, Claimed, ContentReader, Settlement};
 
@@ -197,7 +197,7 @@ impl Worker {
     }
 
     /// The content, found whole before the first octet of it goes out.
-    async fn content(&self, job: &Job) -> Result<(ContentReader, Removed), Trouble> {
+    async fn content(&mut self, job: &Job) -> Result<(ContentReader, Removed), Trouble> {
         let id = &job.message.id;
         let mut content = self
             .shared
@@ -213,8 +213,20 @@ impl Worker {
 
     /// Records a transaction's outcomes; what remains in the job is for another transaction.
     async fn settle(&mut self, job: &mut Job, outcomes: Vec<Outcome>) {
+        let (done, settlements, change) = self.judge(job, outcomes);
+        settle(&self.shared, &done, settlements).await;
+        self.shared.changed(&self.lane, change).await;
+    }
+
+    /// What a transaction's outcomes mean for its recipients, and for the lane.
+    fn judge(
+        &mut self,
+        job: &mut Job,
+        outcomes: Vec<Outcome>,
+    ) -> (Vec<Claimed>, Vec<Settlement>, Change) {
+        let (mut settlements, mut done, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let Some(connection) = &self.connection else {
-            return;
+            return (done, settlements, Change::None);
         };
         let failure = connection.dialogue.failure();
         let now = SystemTime::now();
@@ -223,7 +235,6 @@ impl Worker {
         let progress = outcomes
             .iter()
             .any(|outcome| outcome.verdict != Verdict::Again);
-        let (mut settlements, mut done, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for (claimed, outcome) in job.recipients.drain(..).zip(outcomes) {
             // A server that takes not even one recipient a transaction defers.
             if outcome.verdict == Verdict::Again && progress {
@@ -250,29 +261,23 @@ impl Worker {
             done.push(claimed);
         }
         job.recipients = rest;
-        let deferral = all_deferred(&settlements);
-        let about_us = failure.is_some_and(|failure| {
-            failure.stage == crate::sandbox::v0_1::client::Stage::Authentication
-        });
-        let change = {
-            let mut inner = self.lane.lock();
-            let limit = connection.next_hop.per_lane();
-            match deferral {
-                Some(attempt) if about_us => {
-                    let longest = job.route.retry.longest;
-                    inner
-                        .health
-                        .obstructed(Obstacle::Fault, attempt, now, now, longest)
-                }
-                Some(attempt) => inner.health.deferred(attempt, now),
-                None => {
-                    inner.health.served(limit);
-                    Change::None
-                }
+        let about_us = failure.is_some_and(|failure| failure.stage == Reached::Authentication);
+        let mut inner = self.lane.lock();
+        let change = match all_deferred(&settlements) {
+            Some(attempt) if about_us => {
+                let longest = job.route.retry.longest;
+                inner
+                    .health
+                    .obstructed(Obstacle::Fault, attempt, now, now, longest)
+            }
+            Some(attempt) => inner.health.deferred(attempt, now),
+            None => {
+                inner.health.served(connection.next_hop.per_lane());
+                Change::None
             }
         };
-        settle(&self.shared, &done, settlements).await;
-        self.shared.changed(&self.lane, change).await;
+        drop(inner);
+        (done, settlements, change)
     }
 
     /// There is no connection for this job.
@@ -300,7 +305,7 @@ impl Worker {
         }
     }
 
-    async fn obstructed(&self, route: &Route, not_opened: &NotOpened) {
+    async fn obstructed(&mut self, route: &Route, not_opened: &NotOpened) {
         let Judgement::Obstacle(obstacle) = not_opened.judgement else {
             return;
         };
@@ -315,7 +320,7 @@ impl Worker {
     }
 
     /// The domain takes no mail.
-    async fn refuse(&self, job: &Job, attempt: &Attempt) {
+    async fn refuse(&mut self, job: &Job, attempt: &Attempt) {
         let now = SystemTime::now();
         let settlements = job
             .recipients
@@ -325,7 +330,7 @@ impl Worker {
         settle(&self.shared, &job.recipients, settlements).await;
     }
 
-    async fn put_off(&self, job: &Job, attempt: &Attempt, patience: Patience, counted: bool) {
+    async fn put_off(&mut self, job: &Job, attempt: &Attempt, patience: Patience, counted: bool) {
         let lane_attempts = self
             .lane
             .lock()
