@@ -48,7 +48,7 @@ impl Outgoing {
             reporter: Arc::new(ArcSwap::from_pointee(reporter(config))),
             history: Arc::new(ArcSwap::from_pointee(config.history)),
             hostname: config.hostname.clone(),
-            retry: retry(config),
+            retry: Retry::from(&config.retry),
         })
     }
 
@@ -126,15 +126,6 @@ fn reporter(config: &Config) -> Reporter {
         hostname: config.hostname.clone(),
         from: config.report.from.clone(),
         full_limit: config.report.full_limit,
-    }
-}
-
-fn retry(config: &Config) -> Retry {
-    Retry {
-        first: config.retry.first,
-        longest: config.retry.longest,
-        give_up: config.retry.give_up,
-        delay_note: Some(config.retry.delay_note),
     }
 }
 

@@ -13,7 +13,8 @@ pub struct Retry {
     /// Age of a message at which a further failure is final. Default 5 days, the upper end of what
     /// RFC 5321 section 4.5.4.1 suggests.
     pub give_up: Duration,
-    /// Age at which senders are told that it takes longer; `None`: never. Default 4 hours.
+    /// Age of a message at which its sender is told that it still waits, if he wants to know (RFC
+    /// 3461 section 4.1); `None`: never. Default 4 hours.
     pub delay_note: Option<Duration>,
 }
 
