@@ -15,11 +15,13 @@
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   report/      what senders are told
+//!   alarm        what administrators are told
 //!   control      the socket that the command line uses
 //! ```
 //!
 //! The host knows no SMTP grammar: what a session says and understands is the component's.
 
+pub mod alarm;
 pub mod command;
 pub mod config;
 pub mod connection;
