@@ -17,6 +17,7 @@
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   report/      what senders are told
+//!   alarm        what administrators are told
 //!   control      the socket that the command line uses
 //! ```
 //!
