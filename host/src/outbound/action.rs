@@ -1,12 +1,10 @@
 //! Carrying out one call's actions, in order (`wit/submission.wit`: the loop).
 
 use super::dialogue::{Dialogue, Wants};
-use super::shows_secret;
 use super::wire::Wire;
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress};
-use crate::sandbox::v0_1::types::{Mechanism, Phase};
-use crate::timeout;
+use crate::sandbox::v0_1::types::Phase;
 use tokio::time::Instant;
 
 /// Octets for the wire, gathered from one call's actions.
@@ -38,7 +36,8 @@ impl Dialogue {
     pub(super) async fn carry_out_last(&mut self, progress: Progress) -> Result<(), SandboxError> {
         let sending = self.follow(progress, &[])?;
         if !sending.octets.is_empty() {
-            let _ = self.wire.give(&sending.octets, timeout::QUIT).await;
+            let within = self.target.timeouts.quit;
+            let _ = self.wire.give(&sending.octets, within).await;
         }
         if self.wants == Wants::Nothing {
             self.wire.close().await;
@@ -168,9 +167,9 @@ impl Dialogue {
             return Ok(());
         }
         let within = if sending.content {
-            timeout::CONTENT_WRITE
+            self.target.timeouts.content
         } else {
-            timeout::client_wait(Phase::Command)
+            self.target.timeouts.command
         };
         let Err(error) = self.wire.give(&sending.octets, within).await else {
             return Ok(());
@@ -185,21 +184,6 @@ impl Dialogue {
             self.lose(how).await?;
         }
         self.wire = Wire::Gone;
-        Ok(())
-    }
-
-    /// The host's own judgement (the design's "authority"): these credentials under this TLS.
-    pub(super) fn may_confide(&self, mechanism: Mechanism) -> Result<(), SandboxError> {
-        if !self.login.mechanisms.contains(&mechanism) {
-            return Err(SandboxError::violation("a mechanism that was not allowed"));
-        }
-        let verified = self.tls.as_ref().is_some_and(|facts| facts.verified);
-        // CL-mech-clear, CL-mech-verified
-        if shows_secret(mechanism) && !verified && !self.login.clear_text {
-            return Err(SandboxError::violation(
-                "a clear-text mechanism without verified TLS",
-            ));
-        }
         Ok(())
     }
 }

@@ -4,14 +4,17 @@ mod security;
 mod submission;
 
 use super::trace::{Side, Trace};
-use super::{Dialogue, Login, OutboundError, Provider, Security, Target, Trust};
+use super::{
+    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts, Trust,
+    Unopened, resolve,
+};
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Outcome, Stage, Verdict};
 use crate::sandbox::v0_1::types::{
     BodyType, ContentFacts, Envelope, ForwardPath, Mechanism, Phase, ReversePathParameters,
 };
 use crate::sandbox::{Build, Engine, SandboxLimits};
-use crate::{embedded, timeout, tls};
+use crate::{embedded, tls};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -69,13 +72,10 @@ impl Server {
 
     fn target(&self, security: Security, trust: Trust) -> Target {
         Target {
-            host: "127.0.0.1".into(),
-            port: self.port,
             security,
             tls_name: Some("mail.example.org".into()),
             trust: Arc::new(trust),
-            hostname: Some("client.example.org".into()),
-            lmtp: false,
+            ..target(self.port)
         }
     }
 
@@ -88,6 +88,22 @@ impl Server {
             .await
             .unwrap()
             .unwrap()
+    }
+}
+
+/// A server of this machine, in clear.
+fn target(port: u16) -> Target {
+    Target {
+        host: "127.0.0.1".into(),
+        port,
+        socket: None,
+        security: Security::Off,
+        tls_name: None,
+        trust: Arc::new(Trust::anybody()),
+        hostname: Some("client.example.org".into()),
+        lmtp: false,
+        resolver: resolve::system().unwrap(),
+        timeouts: Timeouts::default(),
     }
 }
 
@@ -213,8 +229,8 @@ struct Tim;
 
 #[async_trait]
 impl Provider for Tim {
-    async fn credentials(&self, _mechanism: Mechanism) -> Option<Credentials> {
-        Some(Credentials {
+    async fn credentials(&self, _: Mechanism) -> Result<Credentials, CredentialsError> {
+        Ok(Credentials {
             user: "tim".into(),
             domain: String::new(),
             workstation: String::new(),
@@ -231,12 +247,12 @@ fn tim(mechanisms: &[Mechanism]) -> Login {
     }
 }
 
-async fn open(target: &Target, login: &Login) -> Result<Dialogue, OutboundError> {
+async fn open(target: &Target, login: &Login) -> Result<Dialogue, Unopened> {
     Dialogue::open(build(), target, login, None).await
 }
 
 async fn failure(target: &Target, login: &Login) -> (Stage, String) {
-    match open(target, login).await {
+    match open(target, login).await.map_err(|unopened| unopened.error) {
         Err(OutboundError::Failed(failure)) => (failure.stage, failure.text.clone()),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("the server takes messages"),

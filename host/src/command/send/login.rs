@@ -1,7 +1,7 @@
 //! Who to be: the mechanisms to try and the password's file.
 
 use super::Refusal;
-use crate::outbound::{Login, Provider};
+use crate::outbound::{CredentialsError, Login, Provider};
 use crate::sandbox::v0_1::client::Credentials;
 use crate::sandbox::v0_1::types;
 use async_trait::async_trait;
@@ -114,7 +114,10 @@ struct Fixed {
 
 #[async_trait]
 impl Provider for Fixed {
-    async fn credentials(&self, mechanism: types::Mechanism) -> Option<Credentials> {
+    async fn credentials(
+        &self,
+        mechanism: types::Mechanism,
+    ) -> Result<Credentials, CredentialsError> {
         // [MS-NLMP] has user and domain apart; people write them together.
         let (domain, user) = match self.user.split_once('\\') {
             Some((domain, user))
@@ -124,7 +127,7 @@ impl Provider for Fixed {
             }
             _ => (self.domain.as_str(), self.user.as_str()),
         };
-        Some(Credentials {
+        Ok(Credentials {
             user: user.to_owned(),
             domain: domain.to_owned(),
             workstation: String::new(),

@@ -33,11 +33,7 @@ impl Failing {
     pub(super) fn of_error(error: &OutboundError) -> Self {
         Self {
             text: crate::command::chain(error),
-            stage: match error {
-                OutboundError::Failed(failure) => failure.stage,
-                OutboundError::Unknown { .. } | OutboundError::Connect { .. } => Stage::Connect,
-                OutboundError::Sandbox(_) => Stage::Ended,
-            },
+            stage: error.stage(),
             temporary: error.is_temporary(),
         }
     }
