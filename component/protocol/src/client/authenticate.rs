@@ -6,6 +6,9 @@
 //!      |  500 to 504, 523, 534, 538             |    +-> `*` -> Cancelled -+
 //!      +----------------------------------------+--------------------------+
 //! ```
+//!
+//! With SCRAM the host does PBKDF2 (Deriving), and a server that cannot prove that it knows the
+//! password ends the session (Distrusted): another mechanism might tell it.
 
 use super::{
     outcome,
@@ -17,13 +20,19 @@ use crate::{
         client::{Action, Credentials, Failure, Progress, Stage},
     },
     environment::Environment,
-    sasl::{ClientContext, ClientExchange, ClientStep},
+    sasl::{self, ClientContext, ClientExchange, ClientStep},
     smtp::base64,
 };
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 
 /// Octets of a command at most, CRLF included (RFC 4954 section 4, RFC 5321 section 4.5.3.1.4).
 const MOST_COMMAND: usize = 512;
+
+/// The SCRAM mechanisms with channel binding, each with its sibling without.
+const BOUND: [(Mechanism, Mechanism); 2] = [
+    (Mechanism::ScramSha256Plus, Mechanism::ScramSha256),
+    (Mechanism::ScramSha1Plus, Mechanism::ScramSha1),
+];
 
 /// The mechanisms that are left, in the order of preference; the first is being tried.
 pub(super) struct Choice {
@@ -62,15 +71,14 @@ impl Session {
             return self.send_quit(actions);
         }
         let mut left = VecDeque::new();
-        let mut withheld = false;
+        let mut unfit = Vec::new();
         for &mechanism in &self.settings.mechanisms {
             if left.contains(&mechanism) || !self.capabilities.has_mechanism(mechanism) {
                 continue;
             }
-            if self.may_use(mechanism) {
-                left.push_back(mechanism);
-            } else {
-                withheld = true;
+            match self.needs(mechanism) {
+                None => left.push_back(mechanism),
+                Some(what) => unfit.push(format!("{} needs {what}", mechanism.name())),
             }
         }
         if left.is_empty() {
@@ -81,12 +89,14 @@ impl Session {
                 self.capabilities.mechanisms(),
                 ours.join(" ")
             );
-            if withheld {
-                text.push_str(", of which PLAIN and LOGIN need verified TLS");
+            for what in unfit {
+                text.push_str("; ");
+                text.push_str(&what);
             }
             self.failed(Stage::Authentication, None, false, &text, actions);
             return self.send_quit(actions);
         }
+        bound_first(&mut left);
         let choice = Choice {
             left,
             last: None,
@@ -96,12 +106,16 @@ impl Session {
         self.choose(choice, actions);
     }
 
-    /// CL-mech-clear and CL-mech-verified: whoever is at the other end gets the password itself.
-    fn may_use(&self, mechanism: Mechanism) -> bool {
+    /// What a mechanism needs that is missing. CL-mech-clear and CL-mech-verified: whoever is at
+    /// the other end gets the secret itself.
+    fn needs(&self, mechanism: Mechanism) -> Option<&'static str> {
         let shows_secret =
             is_token(mechanism) || matches!(mechanism, Mechanism::Login | Mechanism::Plain);
         let verified = self.facts.as_ref().is_some_and(|facts| facts.verified);
-        !shows_secret || verified || self.settings.clear_text
+        if shows_secret && !verified && !self.settings.clear_text {
+            return Some("verified TLS");
+        }
+        sasl::client_needs(mechanism, self.facts.as_ref())
     }
 
     fn choose(&mut self, choice: Choice, actions: &mut Vec<Action>) {
@@ -142,13 +156,26 @@ impl Session {
         Ok(self.progress(0, actions))
     }
 
-    /// What `derive` asked for: no mechanism here needs it.
+    /// What `derive` asked for.
     pub fn derived(
         &mut self,
-        _salted: &[u8],
+        salted: &[u8],
         _env: &mut dyn Environment,
     ) -> Result<Progress, Fault> {
-        Err(Fault::new("derived was called without being asked for"))
+        let mut actions = Vec::new();
+        let mut attempt = match core::mem::replace(&mut self.state, State::Closed) {
+            State::Deriving(attempt) => attempt,
+            state => {
+                self.state = state;
+                return Err(Fault::new("derived was called without being asked for"));
+            }
+        };
+        let Some(response) = attempt.exchange.derived(salted) else {
+            self.state = State::Deriving(attempt);
+            return Err(Fault::new("derived was given a result of the wrong length"));
+        };
+        self.respond(attempt, &response, &mut actions);
+        Ok(self.progress(0, actions))
     }
 
     /// RFC 4954 section 4.
@@ -222,13 +249,24 @@ impl Session {
                         send(actions, "*\r\n");
                         self.state = State::Cancelled(attempt.choice);
                     }
+                    ClientStep::Derive(salt) => {
+                        actions.push(Action::Derive(salt));
+                        self.state = State::Deriving(attempt);
+                    }
+                    ClientStep::Distrust(reason) => {
+                        send(actions, "*\r\n");
+                        self.state = State::Distrusted(reason);
+                    }
                 }
             }
-            200..=299 => {
-                // R4954-4-j: no security layer, so nothing starts anew.
-                self.authenticated = true;
-                self.ready(actions);
-            }
+            200..=299 => match attempt.exchange.objection() {
+                Some(reason) => self.distrust(reason, None, actions),
+                None => {
+                    // R4954-4-j: no security layer, so nothing starts anew.
+                    self.authenticated = true;
+                    self.ready(actions);
+                }
+            },
             300..=399 => {
                 self.state = State::Authentication(attempt);
                 self.broken("AUTH needs 334", actions);
@@ -276,6 +314,18 @@ impl Session {
         self.next(choice, reply, actions);
     }
 
+    /// R5802-5-d: whatever else the server says, this session is over. No other mechanism is
+    /// tried: it might tell an impostor the password.
+    pub(super) fn distrust(
+        &mut self,
+        reason: &str,
+        reply: Option<Reply>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.failed(Stage::Authentication, reply, false, reason, actions);
+        self.send_quit(actions);
+    }
+
     fn next(&mut self, mut choice: Choice, reply: Reply, actions: &mut Vec<Action>) {
         choice.left.pop_front();
         choice.last = Some(reply);
@@ -301,6 +351,9 @@ impl Session {
             server: &self.settings.server,
             port: self.settings.port,
             facts: self.facts.as_ref(),
+            plus_offered: BOUND
+                .iter()
+                .any(|(bound, _)| self.capabilities.has_mechanism(*bound)),
         }
     }
 }
@@ -308,4 +361,16 @@ impl Session {
 /// Mechanisms whose secret is an access token.
 fn is_token(mechanism: Mechanism) -> bool {
     matches!(mechanism, Mechanism::Xoauth2 | Mechanism::Oauthbearer)
+}
+
+/// RFC 5802 section 6 (R5802-6-c): who can bind does, whatever the order.
+fn bound_first(mechanisms: &mut VecDeque<Mechanism>) {
+    for (bound, plain) in BOUND {
+        let place = |wanted| mechanisms.iter().position(|listed| *listed == wanted);
+        if let (Some(bound), Some(plain)) = (place(bound), place(plain))
+            && plain < bound
+        {
+            mechanisms.swap(bound, plain);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The client's side of an exchange, whatever the mechanism.
 
-use super::{login, ntlm_client, oauthbearer, plain, xoauth2};
-use crate::contract::{Mechanism, TlsFacts, client::Credentials};
+use super::{cram_md5, external, login, ntlm_client, oauthbearer, plain, scram_client, xoauth2};
+use crate::contract::{Mechanism, ScramSalt, TlsFacts, client::Credentials, verifier::Digest};
 use crate::environment::Environment;
 use crate::smtp::base64;
 use alloc::{string::String, vec::Vec};
@@ -17,6 +17,8 @@ pub struct ClientContext<'a> {
     pub port: u16,
     /// `None` without TLS.
     pub facts: Option<&'a TlsFacts>,
+    /// The server offers a SCRAM mechanism with channel binding.
+    pub plus_offered: bool,
 }
 
 /// What comes next.
@@ -31,8 +33,12 @@ pub enum ClientStep {
         /// For a person. No secrets.
         reason: String,
     },
+    /// PBKDF2 over the password with this; its result goes to `derived`.
+    Derive(ScramSalt),
     /// The line `*`; the exchange failed for this reason.
     Cancel(&'static str),
+    /// The line `*`, and nothing else is tried: the server is not who it should be.
+    Distrust(&'static str),
 }
 
 impl fmt::Debug for ClientStep {
@@ -40,7 +46,9 @@ impl fmt::Debug for ClientStep {
         match self {
             Self::Respond(_) => f.debug_tuple("Respond").field(&"***").finish(),
             Self::Concede { reason, .. } => f.debug_tuple("Concede").field(reason).finish(),
+            Self::Derive(salt) => f.debug_tuple("Derive").field(salt).finish(),
             Self::Cancel(reason) => f.debug_tuple("Cancel").field(reason).finish(),
+            Self::Distrust(reason) => f.debug_tuple("Distrust").field(reason).finish(),
         }
     }
 }
@@ -55,9 +63,11 @@ pub struct ClientExchange {
 }
 
 enum State {
+    CramMd5(cram_md5::Client),
     Login(login::Client),
     Ntlm(ntlm_client::Client),
     Oauthbearer(oauthbearer::Client),
+    Scram(scram_client::Client),
     Xoauth2(xoauth2::Client),
     /// All has been said: a further 334 is a mistake.
     Complete,
@@ -73,8 +83,12 @@ impl ClientExchange {
         mechanism: Mechanism,
         credentials: &Credentials,
         context: &ClientContext<'_>,
-        _env: &mut dyn Environment,
+        env: &mut dyn Environment,
     ) -> Result<(Self, Option<Vec<u8>>), &'static str> {
+        let mut scram = |hash, plus| {
+            scram_client::Client::start(hash, plus, credentials, context, env)
+                .map(|(client, message)| (State::Scram(client), Some(message)))
+        };
         let (state, initial) = match mechanism {
             // XLOGIN-2-d: no inline user.
             Mechanism::Login => (State::Login(login::Client::start(credentials)), None),
@@ -82,7 +96,7 @@ impl ClientExchange {
                 let (client, negotiate) = ntlm_client::Client::start(credentials);
                 (State::Ntlm(client), Some(negotiate))
             }
-            Mechanism::Plain => (State::Complete, Some(plain::message(credentials))),
+            Mechanism::Plain => (State::Complete, Some(plain::message(credentials)?)),
             Mechanism::Xoauth2 => {
                 let (client, message) = xoauth2::Client::start(credentials)?;
                 (State::Xoauth2(client), Some(message))
@@ -91,12 +105,13 @@ impl ClientExchange {
                 let (client, message) = oauthbearer::Client::start(credentials, context)?;
                 (State::Oauthbearer(client), Some(message))
             }
-            Mechanism::CramMd5
-            | Mechanism::ScramSha1
-            | Mechanism::ScramSha1Plus
-            | Mechanism::ScramSha256
-            | Mechanism::ScramSha256Plus
-            | Mechanism::External => return Err("it is not built"),
+            // R4954-4-f: the server is first.
+            Mechanism::CramMd5 => (State::CramMd5(cram_md5::Client::start(credentials)), None),
+            Mechanism::External => (State::Complete, Some(external::message(credentials)?)),
+            Mechanism::ScramSha1 => scram(Digest::Sha1, false)?,
+            Mechanism::ScramSha1Plus => scram(Digest::Sha1, true)?,
+            Mechanism::ScramSha256 => scram(Digest::Sha256, false)?,
+            Mechanism::ScramSha256Plus => scram(Digest::Sha256, true)?,
         };
         let exchange = Self {
             mechanism,
@@ -144,12 +159,43 @@ impl ClientExchange {
                 self.state = next.map_or(State::Complete, State::Login);
                 step
             }
+            State::CramMd5(cram_md5) => cram_md5.challenge(&octets),
+            State::Scram(mut scram) => {
+                let step = scram.challenge(&octets);
+                self.state = State::Scram(scram);
+                step
+            }
             State::Oauthbearer(oauthbearer) => oauthbearer.challenge(&octets),
             State::Xoauth2(xoauth2) => xoauth2.challenge(&octets),
             // CL-challenge, XLOGIN-2-d. NTLM was above.
             State::Ntlm(_) | State::Complete => {
                 ClientStep::Cancel("challenge after the last response")
             }
+        }
+    }
+
+    /// What PBKDF2 gave for the `Derive` of the last challenge; the next line, in base64. `None`:
+    /// nothing was asked for, or the result has not the length of the mechanism's hash.
+    pub fn derived(&mut self, salted: &[u8]) -> Option<Vec<u8>> {
+        match &mut self.state {
+            State::Scram(scram) => scram.derived(salted),
+            _ => None,
+        }
+    }
+
+    /// Why 235 is no success, if it is none.
+    pub fn objection(&self) -> Option<&'static str> {
+        match (self.mechanism, &self.state) {
+            (_, State::Scram(scram)) if scram.is_proven() => None,
+            // R5802-5-d.
+            (
+                Mechanism::ScramSha1
+                | Mechanism::ScramSha1Plus
+                | Mechanism::ScramSha256
+                | Mechanism::ScramSha256Plus,
+                _,
+            ) => Some("the server did not prove that it knows the password"),
+            _ => None,
         }
     }
 

@@ -19,10 +19,11 @@ const SERVER: ServerContext<'_> = ServerContext {
     ntlm_computer: "MAIL",
 };
 
-const CLIENT: ClientContext<'_> = ClientContext {
+pub(super) const CLIENT: ClientContext<'_> = ClientContext {
     server: "mail.example.org",
     port: 587,
     facts: None,
+    plus_offered: false,
 };
 
 /// The time of our own NTLM vector, and randomness of choice.
@@ -88,7 +89,7 @@ fn password(authorization: &str, user: &str, password: &[u8]) -> ServerStep {
     }))
 }
 
-fn credentials(user: &str, domain: &str, secret: &str) -> Credentials {
+pub(super) fn credentials(user: &str, domain: &str, secret: &str) -> Credentials {
     Credentials {
         user: user.into(),
         domain: domain.into(),

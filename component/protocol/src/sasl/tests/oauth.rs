@@ -9,6 +9,7 @@ const CONTEXT: ClientContext<'_> = ClientContext {
     server: "server.example.com",
     port: 143,
     facts: None,
+    plus_offered: false,
 };
 
 fn begin(
