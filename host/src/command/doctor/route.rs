@@ -68,10 +68,13 @@ fn queue(route: &Route, lanes: &[LaneCount], findings: &mut Findings) {
         };
         let waiting = lane.waiting + lane.deferred;
         let (state, advice) = match trouble.trouble {
-            Trouble::Down => ("down", "it is tried again by itself"),
+            Trouble::Down => ("down", "it is tried again by itself".to_owned()),
             Trouble::Paused => (
                 "paused",
-                "repair what is wrong, then pillarbox queue retry --all",
+                format!(
+                    "repair what is wrong, then pillarbox queue retry --route {}",
+                    route.name
+                ),
             ),
         };
         let text = format!(
