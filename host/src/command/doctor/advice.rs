@@ -135,7 +135,9 @@ fn greeting(case: &Case<'_>) -> &'static str {
 fn ehlo(case: &Case<'_>) -> &'static str {
     match case.code {
         Some(400..=499) => "the server's own trouble of the moment: it passes, or ask who runs it",
-        Some(500 | 502) => "the server does not know EHLO; if it speaks LMTP write lmtp:// in deliver",
+        Some(500 | 502) => {
+            "the server does not know EHLO; if it speaks LMTP write lmtp:// in deliver"
+        }
         Some(_) => {
             "the server does not like our name: set hostname to this host's full name, and let it \
              have the address that the server sees"
@@ -176,12 +178,21 @@ fn tls(case: &Case<'_>) -> &'static str {
         "the authority has revoked it: the server's administrator must get a new one"
     } else if says(text, &["no name that a certificate"]) {
         "set tls-name to a name in the server's certificate"
-    } else if says(text, &["protocolversion", "protocol version", "peer is incompatible"]) {
+    } else if says(
+        text,
+        &[
+            "protocolversion",
+            "protocol version",
+            "peer is incompatible",
+        ],
+    ) {
         "the server knows no TLS 1.2 or 1.3 (RFC 8996 forbids the older ones): it must be updated"
     } else if says(text, &["octets in clear", "attack"]) {
         "somebody between here and the server injects commands: send nothing before it is found"
-    } else if says(text, &["corrupt message", "invalidcontenttype", "invalidmessage"])
-        && case.setting.implicit
+    } else if says(
+        text,
+        &["corrupt message", "invalidcontenttype", "invalidmessage"],
+    ) && case.setting.implicit
     {
         "what listens there does not begin with TLS: write smtp:// in deliver, which uses STARTTLS"
     } else if says(text, &["silent", "timed out", "timeout"]) {
@@ -213,7 +224,9 @@ fn login(case: &Case<'_>) -> &'static str {
         }
         Some(538 | 523) => "the server wants TLS before this mechanism: set tls = \"required\"",
         Some(530) => "the server wants TLS before login: set tls = \"required\"",
-        Some(525) => "the account is disabled, or must not be used from here: ask who runs the server",
+        Some(525) => {
+            "the account is disabled, or must not be used from here: ask who runs the server"
+        }
         Some(432) => "the account's password must be changed first: ask who runs the server",
         Some(550 | 553 | 554 | 571) => "the account may not send: ask who runs the server",
         Some(400..=499) => {
@@ -348,9 +361,30 @@ mod tests {
         for (error, mx, expected) in [
             (ResolveError::Unknown { name: name() }, false, "deliver"),
             (ResolveError::Unknown { name: name() }, true, "recipient"),
-            (ResolveError::Nothing { name: name(), kind: "address" }, false, "AAAA"),
-            (ResolveError::Nothing { name: name(), kind: "MX record" }, true, "publish"),
-            (ResolveError::Unanswered { name: name(), reason: String::new() }, false, "[dns]"),
+            (
+                ResolveError::Nothing {
+                    name: name(),
+                    kind: "address",
+                },
+                false,
+                "AAAA",
+            ),
+            (
+                ResolveError::Nothing {
+                    name: name(),
+                    kind: "MX record",
+                },
+                true,
+                "publish",
+            ),
+            (
+                ResolveError::Unanswered {
+                    name: name(),
+                    reason: String::new(),
+                },
+                false,
+                "[dns]",
+            ),
         ] {
             assert!(lookup(&error, mx).contains(expected), "{error}");
         }

@@ -25,9 +25,9 @@ impl Facts {
     /// Of this DER; `None`: it cannot be read.
     pub(super) fn read(der: &[u8], now: SystemTime) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let now = now.duration_since(UNIX_EPOCH).map_or(0, |span| {
-            i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
-        });
+        let now = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
         let names = match certificate.subject_alternative_name() {
             // RFC 6125 section 6.4.4: the subject counts only where there are no such names, and
             // for us not even then; but it helps a person.
@@ -101,7 +101,10 @@ mod tests {
         assert!(facts.days > 30, "{facts:?}");
         let later = now + Duration::from_secs(86_400 * 100_000);
         let old = Facts::read(&chain[0], later).unwrap();
-        assert!(old.days < 0 && old.told().contains("out of date"), "{old:?}");
+        assert!(
+            old.days < 0 && old.told().contains("out of date"),
+            "{old:?}"
+        );
         assert_eq!(Facts::read(b"no certificate", now), None);
     }
 
@@ -113,6 +116,9 @@ mod tests {
             days: 3,
         };
         let told = facts.told();
-        assert!(told.ends_with("5.example.org and 3 more by Example CA, 3 days left"), "{told}");
+        assert!(
+            told.ends_with("5.example.org and 3 more by Example CA, 3 days left"),
+            "{told}"
+        );
     }
 }

@@ -109,7 +109,11 @@ pub(super) async fn spool(config: &Config, findings: &mut Findings) -> Vec<LaneC
             return Vec::new();
         }
         Err(error) => {
-            findings.fail("spool", chain(&error), "pillarbox must run as the service's account");
+            findings.fail(
+                "spool",
+                chain(&error),
+                "pillarbox must run as the service's account",
+            );
             return Vec::new();
         }
     };
@@ -127,7 +131,11 @@ pub(super) async fn spool(config: &Config, findings: &mut Findings) -> Vec<LaneC
     match control::ask(&config.state_dir, Request::Ping) {
         Ok(true) => findings.ok("service", "runs"),
         Ok(false) => findings.skip("service", "does not run, or not as this account"),
-        Err(error) => findings.warn("service", error, "run pillarbox doctor as the service's account"),
+        Err(error) => findings.warn(
+            "service",
+            error,
+            "run pillarbox doctor as the service's account",
+        ),
     }
     match spool.lanes().await {
         Ok(lanes) => lanes,

@@ -122,7 +122,11 @@ async fn prepare(arguments: &Arguments, findings: &mut Findings) -> Option<Prepa
     let resolver = match resolver(config) {
         Ok(resolver) => resolver,
         Err(why) => {
-            findings.fail("dns", why, "look at /etc/resolv.conf, or at servers in [dns]");
+            findings.fail(
+                "dns",
+                why,
+                "look at /etc/resolv.conf, or at servers in [dns]",
+            );
             return None;
         }
     };

@@ -68,10 +68,13 @@ fn queue(route: &Route, lanes: &[LaneCount], findings: &mut Findings) {
         };
         let waiting = lane.waiting + lane.deferred;
         let (state, advice) = match trouble.trouble {
-            Trouble::Down => ("down", "it is tried again by itself"),
+            Trouble::Down => ("down", "it is tried again by itself".to_owned()),
             Trouble::Paused => (
                 "paused",
-                "repair what is wrong, then pillarbox queue retry --all",
+                format!(
+                    "repair what is wrong, then pillarbox queue retry --route {}",
+                    route.name
+                ),
             ),
         };
         let text = format!(
@@ -214,7 +217,9 @@ async fn exchangers(
 /// The servers of a domain, the best first (RFC 5321 section 5.1).
 async fn hosts(context: &Context, domain: &str, findings: &mut Findings) -> Vec<String> {
     // RFC 5321 section 4.1.3: an address literal has no MX records.
-    let literal = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let literal = domain
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     if let Some(literal) = literal {
         let literal = literal.strip_prefix("ipv6:").unwrap_or(literal);
         return vec![literal.to_owned()];
@@ -223,7 +228,10 @@ async fn hosts(context: &Context, domain: &str, findings: &mut Findings) -> Vec<
     let mut found = match found.unwrap_or_else(|_| Err(silent(domain))) {
         Ok(found) => found,
         Err(ResolveError::Nothing { .. }) => {
-            findings.ok("mx", format!("{domain} has no MX record: its own address counts"));
+            findings.ok(
+                "mx",
+                format!("{domain} has no MX record: its own address counts"),
+            );
             return vec![domain.to_owned()];
         }
         Err(error) => {
@@ -323,7 +331,10 @@ async fn addresses(
             let text = format!("{host} is {}", list.join(", "));
             if addresses.len() > MOST_ADDRESSES {
                 addresses.truncate(MOST_ADDRESSES);
-                findings.ok("address", format!("{text}; {MOST_ADDRESSES} of them are tried"));
+                findings.ok(
+                    "address",
+                    format!("{text}; {MOST_ADDRESSES} of them are tried"),
+                );
             } else {
                 findings.ok("address", text);
             }

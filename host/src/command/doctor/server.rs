@@ -257,17 +257,15 @@ impl Probe<'_> {
         match stage {
             Stage::Tls => {
                 let certificate = self.certificate();
-                let certificate = certificate.map_or_else(String::new, |facts| {
-                    format!("; {}", facts.told())
-                });
+                let certificate =
+                    certificate.map_or_else(String::new, |facts| format!("; {}", facts.told()));
                 findings.fail("tls", format!("{text}{certificate}"), advice);
             }
             Stage::Login => {
                 self.tls(unopened.tls.as_ref(), false, findings);
                 let with = self.watch.mechanism();
-                let with = with.map_or_else(String::new, |one| {
-                    format!(" (with {})", watch::name(one))
-                });
+                let with =
+                    with.map_or_else(String::new, |one| format!(" (with {})", watch::name(one)));
                 findings.fail("login", format!("{text}{with}"), advice);
                 if code.is_some() {
                     return Probed::Refused;
@@ -305,7 +303,11 @@ impl Probe<'_> {
         if apart > DIFFERENCE {
             findings.warn(
                 "clock",
-                format!("{} and this host are {} s apart", self.place, apart.as_secs()),
+                format!(
+                    "{} and this host are {} s apart",
+                    self.place,
+                    apart.as_secs()
+                ),
                 "set this host's clock, if it is that one which is wrong: certificates and tokens \
                  depend on it",
             );
@@ -334,17 +336,19 @@ impl Probe<'_> {
             return;
         };
         let certificate = self.certificate();
-        let shown = certificate.as_ref().map_or_else(
-            || "certificate not readable".to_owned(),
-            Facts::told,
-        );
+        let shown = certificate
+            .as_ref()
+            .map_or_else(|| "certificate not readable".to_owned(), Facts::told);
         let text = format!("{}, {}, {shown}", facts.version, facts.cipher);
         if !facts.verified {
             let why = self.witness.seen().objection;
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             let text = format!("{text}, not verified{why}");
             if self.security == Security::Opportunistic {
-                findings.ok("tls", format!("{text}, which tls = \"opportunistic\" allows"));
+                findings.ok(
+                    "tls",
+                    format!("{text}, which tls = \"opportunistic\" allows"),
+                );
             } else {
                 findings.warn("tls", text, "whoever is on the way can read everything");
             }

@@ -5,7 +5,7 @@ use crate::sandbox::v0_1::client::Credentials;
 use crate::sandbox::v0_1::types::Mechanism;
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -121,7 +121,8 @@ pub(super) fn time(greeting: &str) -> Option<SystemTime> {
         (5..=6).find_map(|length| {
             let date = words.get(from..from + length)?.join(" ");
             let parsed = jiff::fmt::rfc2822::parse(&date).ok()?;
-            Some(SystemTime::from(parsed.timestamp()))
+            let since = u64::try_from(parsed.timestamp().as_second()).ok()?;
+            UNIX_EPOCH.checked_add(Duration::from_secs(since))
         })
     })
 }
@@ -129,7 +130,6 @@ pub(super) fn time(greeting: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn the_time_of_a_greeting_is_found() {

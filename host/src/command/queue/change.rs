@@ -275,10 +275,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn say(
-        &mut self,
-        what: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Trouble> {
+    fn say(&mut self, what: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Trouble> {
         let Some(out) = &mut self.out else {
             return Ok(());
         };

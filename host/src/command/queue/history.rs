@@ -200,7 +200,9 @@ impl<'a> Line<'a> {
             reply: attempt
                 .filter(|one| one.reply.is_some())
                 .map(|one| one.last_reply()),
-            text: attempt.map(|one| one.text.as_str()).filter(|text| !text.is_empty()),
+            text: attempt
+                .map(|one| one.text.as_str())
+                .filter(|text| !text.is_empty()),
         }
     }
 }

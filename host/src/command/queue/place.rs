@@ -68,9 +68,7 @@ impl Place {
 }
 
 /// Carries out what needs the spool.
-pub(super) fn block_on<T>(
-    future: impl Future<Output = Result<T, Trouble>>,
-) -> Result<T, Trouble> {
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
     small_runtime()
         .map_err(|error| Trouble::Text(error.to_string()))?
         .block_on(future)

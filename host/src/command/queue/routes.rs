@@ -39,7 +39,9 @@ pub(super) async fn print(
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
     let mut lanes = spool.lanes().await?;
-    lanes.retain(|lane| route.is_none_or(|route| parts(&lane.lane).0 == route || lane.lane == route));
+    lanes.retain(|lane| {
+        route.is_none_or(|route| parts(&lane.lane).0 == route || lane.lane == route)
+    });
     lanes.sort_by(|one, other| one.lane.cmp(&other.lane));
     let width = lanes.iter().map(|lane| name(lane).chars().count());
     let width = width.max().unwrap_or_default();

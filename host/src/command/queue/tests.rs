@@ -51,10 +51,7 @@ async fn settle(spool: &Sqlite, id: &str, outcome: Outcome, code: u16) {
         total: 1000,
         ..Wanted::default()
     };
-    let claimed = spool
-        .claim(&wanted, HOUR, SystemTime::now())
-        .await
-        .unwrap();
+    let claimed = spool.claim(&wanted, HOUR, SystemTime::now()).await.unwrap();
     for message in claimed {
         let outcome = if message.message.id == id {
             outcome
@@ -126,8 +123,14 @@ async fn a_list_of_several_pages_has_every_message_once_in_order() {
     let lines = listed(&spool, &Filter::default(), list::Form::Columns).await;
     assert_eq!(lines.len(), many);
     for (number, line) in lines.iter().enumerate() {
-        assert!(line.starts_with(&format!("m-{number:03}  waiting ")), "{line}");
-        assert!(line.ends_with("<alice@example.org> -> <bob@example.net>"), "{line}");
+        assert!(
+            line.starts_with(&format!("m-{number:03}  waiting ")),
+            "{line}"
+        );
+        assert!(
+            line.ends_with("<alice@example.org> -> <bob@example.net>"),
+            "{line}"
+        );
     }
 }
 
@@ -159,7 +162,10 @@ async fn list_and_show_say_why_a_message_is_waiting() {
     let told = lines_of_recipients(out);
     assert_eq!(told.len(), 2);
     for line in told {
-        assert!(line.contains("waiting for route smarthost: down since "), "{line}");
+        assert!(
+            line.contains("waiting for route smarthost: down since "),
+            "{line}"
+        );
         assert!(line.contains("421 as it is; next attempt "), "{line}");
     }
     let mut out = Vec::new();
@@ -191,19 +197,42 @@ async fn a_dry_run_says_what_would_be_and_changes_nothing() {
     };
     let which = Which::Matching(to("bob@example.net"));
     let (out, done) = changed(&spool, task, &which).await;
-    assert_eq!(lines(out), ["would remove: a-1", "1 message would be removed"]);
-    assert_eq!(done, Done { changed: 1, absent: 0 });
+    assert_eq!(
+        lines(out),
+        ["would remove: a-1", "1 message would be removed"]
+    );
+    assert_eq!(
+        done,
+        Done {
+            changed: 1,
+            absent: 0
+        }
+    );
     let task = Task { json: true, ..task };
     let ids = Which::Ids(vec!["a-2".into(), "a-9".into()]);
     let (out, done) = changed(&spool, task, &ids).await;
-    assert_eq!(done, Done { changed: 1, absent: 1 });
+    assert_eq!(
+        done,
+        Done {
+            changed: 1,
+            absent: 1
+        }
+    );
     let objects = objects(out);
     let expected = serde_json::json!({
         "id": "a-2", "found": true, "changed": false, "dry_run": true, "would_change": true,
     });
     assert_eq!(objects[0], expected);
-    assert_eq!((&objects[1]["id"], &objects[1]["found"]), (&"a-9".into(), &false.into()));
-    assert_eq!(listed(&spool, &Filter::default(), list::Form::Columns).await.len(), 2);
+    assert_eq!(
+        (&objects[1]["id"], &objects[1]["found"]),
+        (&"a-9".into(), &false.into())
+    );
+    assert_eq!(
+        listed(&spool, &Filter::default(), list::Form::Columns)
+            .await
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -235,8 +264,15 @@ async fn only_what_can_be_changed_counts() {
     );
     assert_eq!(done, Done::default());
     let (out, _) = changed(&spool, task(Change::Remove), &all).await;
-    assert_eq!(lines(out), ["remove: a-1", "remove: a-2", "2 messages removed"]);
-    assert!(listed(&spool, &Filter::default(), list::Form::Columns).await.is_empty());
+    assert_eq!(
+        lines(out),
+        ["remove: a-1", "remove: a-2", "2 messages removed"]
+    );
+    assert!(
+        listed(&spool, &Filter::default(), list::Form::Columns)
+            .await
+            .is_empty()
+    );
 }
 
 /// A reader that has gone away.
@@ -271,7 +307,11 @@ async fn a_change_goes_on_though_its_reader_goes_away() {
         .await
         .unwrap();
     assert_eq!(done.changed, FIRST_PAGE as u64 + 3);
-    assert!(listed(&spool, &Filter::default(), list::Form::Columns).await.is_empty());
+    assert!(
+        listed(&spool, &Filter::default(), list::Form::Columns)
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -285,13 +325,21 @@ async fn history_has_one_line_a_recipient_the_latest_first() {
     settle(&spool, "a-2", Outcome::Failed, 550).await;
     let print = async |wanted: history::Wanted<'_>, json| {
         let mut out = Vec::new();
-        history::print(&spool, &wanted, json, &mut out).await.unwrap();
+        history::print(&spool, &wanted, json, &mut out)
+            .await
+            .unwrap();
         out
     };
     let all = lines(print(history::Wanted::default(), false).await);
     assert_eq!(all.len(), 2);
-    assert!(all[0].contains("  a-2  <a-2@example.org>  <alice@example.org> -> <eve@"), "{all:?}");
-    assert!(all[0].contains("  failed     192.0.2.1:587  TLSv1.3, verified  "), "{all:?}");
+    assert!(
+        all[0].contains("  a-2  <a-2@example.org>  <alice@example.org> -> <eve@"),
+        "{all:?}"
+    );
+    assert!(
+        all[0].contains("  failed     192.0.2.1:587  TLSv1.3, verified  "),
+        "{all:?}"
+    );
     assert!(all[0].ends_with("  550 as it is"), "{all:?}");
     assert!(all[1].contains("  a-1  "), "{all:?}");
     let wanted = history::Wanted {
@@ -336,13 +384,17 @@ async fn routes_have_counts_and_trouble() {
     let begin = "smarthost  waiting 2  delivering 0  deferred 0  held 0  paused since ";
     assert!(text[0].starts_with(begin), "{text:?}");
     let mut out = Vec::new();
-    routes::print(&spool, Some("smarthost"), true, &mut out).await.unwrap();
+    routes::print(&spool, Some("smarthost"), true, &mut out)
+        .await
+        .unwrap();
     let found = objects(out);
     assert_eq!(found[0]["trouble"], "paused");
     assert_eq!(found[0]["waiting"], 2);
     assert_eq!(found[0]["attempts"], 3);
     let mut out = Vec::new();
-    routes::print(&spool, Some("other"), true, &mut out).await.unwrap();
+    routes::print(&spool, Some("other"), true, &mut out)
+        .await
+        .unwrap();
     assert!(out.is_empty());
 }
 

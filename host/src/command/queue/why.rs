@@ -1,9 +1,7 @@
 //! Why is mail waiting? In one line: route, address, stage, reply, next attempt.
 
 use super::form::clean;
-use crate::spool::{
-    EntryRecipient, LaneCount, LaneTrouble, State, Trouble, timestamp,
-};
+use crate::spool::{EntryRecipient, LaneCount, LaneTrouble, State, Trouble, timestamp};
 use std::collections::HashMap;
 use std::time::SystemTime;
 
@@ -196,9 +194,7 @@ mod tests {
         );
         assert_eq!(
             told.as_deref(),
-            Some(
-                "route smarthost: 192.0.2.1:587 at envelope: 450 4.2.1 try later; due now"
-            )
+            Some("route smarthost: 192.0.2.1:587 at envelope: 450 4.2.1 try later; due now")
         );
     }
 
@@ -233,7 +229,11 @@ mod tests {
             ..Attempt::default()
         };
         for state in [State::Held, State::Failed] {
-            let told = why(&recipient(state, Some(full.clone())), &down(Trouble::Down), at(0));
+            let told = why(
+                &recipient(state, Some(full.clone())),
+                &down(Trouble::Down),
+                at(0),
+            );
             assert_eq!(told.as_deref(), Some("route local: at local: disk full"));
         }
         let old = EntryRecipient {
@@ -242,7 +242,10 @@ mod tests {
         };
         let told = why(&old, &Troubles::default(), at(0));
         assert_eq!(told.as_deref(), Some("550 no such user"));
-        assert_eq!(why(&recipient(State::Held, None), &Troubles::default(), at(0)), None);
+        assert_eq!(
+            why(&recipient(State::Held, None), &Troubles::default(), at(0)),
+            None
+        );
     }
 
     #[test]
