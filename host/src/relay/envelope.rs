@@ -47,12 +47,15 @@ fn forward_path(claimed: &spool::Claimed) -> wit::ForwardPath {
 }
 
 fn notify(notify: spool::Notify) -> wit::Notify {
-    let mut flags = wit::Notify::empty();
-    flags.set(wit::Notify::NEVER, notify.never);
-    flags.set(wit::Notify::SUCCESS, notify.success);
-    flags.set(wit::Notify::FAILURE, notify.failure);
-    flags.set(wit::Notify::DELAY, notify.delay);
-    flags
+    [
+        (notify.never, wit::Notify::NEVER),
+        (notify.success, wit::Notify::SUCCESS),
+        (notify.failure, wit::Notify::FAILURE),
+        (notify.delay, wit::Notify::DELAY),
+    ]
+    .into_iter()
+    .filter_map(|(given, flag)| given.then_some(flag))
+    .fold(wit::Notify::empty(), |flags, flag| flags | flag)
 }
 
 /// The facts of the content.

@@ -133,7 +133,7 @@ async fn prepare(arguments: &Arguments, findings: &mut Findings) -> Option<Prepa
     host::hostname(config, resolver.as_ref(), findings).await;
     host::certificate(config, findings);
     let lanes = host::spool(config, findings).await;
-    let routes = match crate::route::build(config) {
+    let routes = match crate::route::build(config, &crate::oauth::Registry::new()) {
         Ok(routes) => routes,
         Err(why) => {
             findings.fail("routes", why, "correct the [[route]]");
