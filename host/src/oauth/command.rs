@@ -1,7 +1,6 @@
 //! Tokens from a program of the administrator's.
 
 use super::OauthError;
-use super::error::printable;
 use super::response::{self, Granted};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -18,28 +17,37 @@ const MOST: u64 = 64 * 1024;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a command by `/bin/sh -c`, without input, and reads the token that it prints. It and all
-/// that it started are killed when it takes longer than `patience`.
-pub(super) async fn run(command: &str, patience: Duration) -> Result<Granted, OauthError> {
+/// that it started are killed when it takes longer than `patience`. What it says on standard error
+/// may hold secrets: it is in no log and no error, but may be `shown` on ours.
+pub(super) async fn run(
+    command: &str,
+    patience: Duration,
+    shown: bool,
+) -> Result<Granted, OauthError> {
     let failed = |why: String| OauthError::Command { why };
     let mut child = Command::new("/bin/sh")
         .arg("-c")
         .arg(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(if shown {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        })
         // A group of its own, so that what it starts can be killed with it.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(format!("cannot be run by /bin/sh: {error}")))?;
     let mut group = Group(child.id());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let stdout = child.stdout.take();
     let done = tokio::time::timeout(patience, async {
-        let (printed, said) = tokio::join!(read(stdout), read(stderr));
+        let printed = read(stdout).await;
         // (What is too much ends it: its pipe is closed by now.)
-        (printed, said, child.wait().await)
+        (printed, child.wait().await)
     });
-    let (printed, said, status) = done.await.map_err(|_| {
+    let (printed, status) = done.await.map_err(|_| {
         failed(format!(
             "takes longer than {} s; all that it starts must end with it",
             patience.as_secs()
@@ -51,12 +59,12 @@ pub(super) async fn run(command: &str, patience: Duration) -> Result<Granted, Oa
     };
     let status = status.map_err(|error| failed(format!("cannot be waited for: {error}")))?;
     if !status.success() {
-        let said = said.unwrap_or_default();
-        let said = printable(&String::from_utf8_lossy(&said), 300);
-        return Err(failed(match said.as_str() {
-            "" => format!("fails ({status}) and does not say why"),
-            said => format!("fails ({status}): {said}"),
-        }));
+        let see = if shown {
+            ""
+        } else {
+            "; `pillarbox oauth token` shows what it says"
+        };
+        return Err(failed(format!("fails ({status}){see}")));
     }
     response::output(&printed).map_err(failed)
 }

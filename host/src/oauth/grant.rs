@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) struct Limits {
     pub(super) server: Patience,
     pub(super) command: Duration,
+    /// Whether what a command says on standard error is to be seen on ours.
+    pub(super) shown: bool,
 }
 
 /// Fetches a token. `unsaved` is a refresh token that could not be written; what is to be kept
@@ -23,7 +25,10 @@ pub(super) async fn fetch(
     unsaved: Option<Unsaved>,
 ) -> (Result<Granted, OauthError>, Option<Unsaved>) {
     if let Grant::Command(command) = grant {
-        return (command::run(command, limits.command).await, None);
+        return (
+            command::run(command, limits.command, limits.shown).await,
+            None,
+        );
     }
     let grant = grant.clone();
     // Nothing can come between the response and the writing of a new refresh token: this goes on

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Largest secret, in octets. Refresh tokens have up to a few thousand.
@@ -120,13 +120,31 @@ pub fn replace(
     })
 }
 
-fn write(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::Result<()> {
+/// Whether [`replace`] could write this file: better known before a person logs in.
+///
+/// # Errors
+/// Why not.
+pub fn check_writable(what: &'static str, path: &Path) -> Result<(), OauthError> {
+    let tried = temporary(path).and_then(|(_, temporary)| {
+        let made = write_new(&temporary, &SecretString::default(), None);
+        let removed = fs::remove_file(&temporary);
+        made.and(removed)
+    });
+    tried.map_err(|source| OauthError::Write {
+        what,
+        file: path.to_owned(),
+        source,
+    })
+}
+
+/// The file that is to be replaced, and the one that is written first. What is left of an earlier
+/// one is gone.
+fn temporary(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
     // What a link names is replaced, not the link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    if target.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
     let mut name = target
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no file name"))?
@@ -135,9 +153,17 @@ fn write(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::R
     name.push(format!(".new-{}", std::process::id()));
     let temporary = target.with_file_name(name);
     match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok((target, temporary)),
     }
+}
+
+fn write(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let (target, temporary) = temporary(path)?;
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
     let old = fs::metadata(&target).ok().map(|old| (old.uid(), old.gid()));
     let written =
         write_new(&temporary, secret, old.or(owner)).and_then(|()| fs::rename(&temporary, &target));
@@ -216,6 +242,9 @@ mod tests {
         fs::create_dir(&path).unwrap();
         let error = replace("refresh token", &path, &SecretString::from("new"), None);
         assert!(error.unwrap_err().line().contains("refresh token"));
+        check_writable("refresh token", &path).unwrap_err();
+        check_writable("refresh token", &path.join("no/such/folder")).unwrap_err();
+        check_writable("refresh token", &folder.path().join("new")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

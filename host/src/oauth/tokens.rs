@@ -37,6 +37,9 @@ pub struct Options {
     pub patience: Patience,
     /// How long a command may take. Default: 30 s.
     pub command_patience: Duration,
+    /// Whether what a command says on standard error is to be seen on ours. Default: no; it may
+    /// hold secrets, and a service's standard error is a log.
+    pub show_command: bool,
     /// What time it is.
     pub clock: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
@@ -47,6 +50,7 @@ impl Default for Options {
             assumed_life: Duration::from_secs(300),
             patience: Patience::default(),
             command_patience: command::PATIENCE,
+            show_command: false,
             clock: Arc::new(Instant::now),
         }
     }
@@ -226,6 +230,7 @@ impl Inner {
         let limits = Limits {
             server: self.options.patience,
             command: self.options.command_patience,
+            shown: self.options.show_command,
         };
         // Its life began at some time after this.
         let since = self.now();

@@ -35,14 +35,14 @@ async fn json_tells_the_life() {
 #[tokio::test]
 async fn what_commands_do_wrong() {
     for (text, said) in [
-        ("exit 3", "exit status: 3) and does not say why"),
-        ("echo no key here >&2; exit 1", "no key here"),
+        ("exit 3", "exit status: 3"),
+        ("echo s3cret >&2; exit 1", "`pillarbox oauth token` shows"),
         ("echo s3cret; exit 1", "fails"),
         ("true", "empty token"),
         ("echo s3cret and more", "the token alone"),
         ("printf 's3cret\\001'", "the token alone"),
         ("yes s3cret", "more than 64 KiB"),
-        ("/no/such/program", "not found"),
+        ("/no/such/program", "exit status: 127"),
         ("kill -9 $$", "signal"),
     ] {
         let error = failure(&Tokens::new(command(text))).await;
