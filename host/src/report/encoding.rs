@@ -147,7 +147,7 @@ mod tests {
         let mut octets = Vec::new();
         let mut rest = text.as_str();
         while let Some(at) = rest.find('=') {
-            octets.extend_from_slice(rest[..at].as_bytes());
+            octets.extend_from_slice(&rest.as_bytes()[..at]);
             octets.push(u8::from_str_radix(&rest[at + 1..at + 3], 16).unwrap());
             rest = &rest[at + 3..];
         }

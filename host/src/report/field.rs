@@ -208,7 +208,6 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_rfc_5322() {
-        // The date that RFC 868's successor counts from, and one of a Friday.
         assert_eq!(date(UNIX_EPOCH), "Thu, 01 Jan 1970 00:00:00 +0000");
         let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         assert_eq!(date(time), "Sun, 09 Sep 2001 01:46:40 +0000");
