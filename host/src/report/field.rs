@@ -208,7 +208,6 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_rfc_5322() {
-        // The date that RFC 868's successor counts from, and one of a Friday.
         assert_eq!(date(UNIX_EPOCH), "Thu, 01 Jan 1970 00:00:00 +0000");
         let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         assert_eq!(date(time), "Sun, 09 Sep 2001 01:46:40 +0000");
@@ -222,14 +221,24 @@ mod tests {
         field(&mut text, "Subject", &format!("{} b", "a".repeat(80)));
         assert_eq!(text, format!("Subject: {}\r\n b\r\n", "a".repeat(80)));
         text.clear();
-        fold(&mut text, "Diagnostic-Code", ["smtp; 550-a", "550 b"].into_iter());
+        fold(
+            &mut text,
+            "Diagnostic-Code",
+            ["smtp; 550-a", "550 b"].into_iter(),
+        );
         assert_eq!(text, "Diagnostic-Code: smtp; 550-a\r\n 550 b\r\n");
     }
 
     #[test]
     fn text_that_would_steer_a_terminal_is_harmless() {
-        assert_eq!(one_line("a\r\nBcc: b\x1b[2J\u{202e}c\0", 100), "a Bcc: b?[2J?c");
-        assert_eq!(visible("\"a  b\"@example.net\r\n"), "\"a  b\"@example.net??");
+        assert_eq!(
+            one_line("a\r\nBcc: b\x1b[2J\u{202e}c\0", 100),
+            "a Bcc: b?[2J?c"
+        );
+        assert_eq!(
+            visible("\"a  b\"@example.net\r\n"),
+            "\"a  b\"@example.net??"
+        );
         assert_eq!(one_line("abc def", 4), "abc ...");
     }
 

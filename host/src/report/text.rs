@@ -188,7 +188,7 @@ fn advice((class, subject, detail): Status, age: Duration) -> String {
         (_, 2, 3) | (_, 3, 4) => {
             "the message is too large there. Send it without large attachments, or in parts."
         }
-        (_, 6, 7 | 8 | 9 | 10) => {
+        (_, 6, 7..=10) => {
             "a server on the way takes only ASCII in addresses and subjects. Ask the recipient for \
              an address without other letters."
         }
