@@ -236,3 +236,21 @@ auth = { user = "scanner@example.org", token-command = "echo T" }
     token(&path, None).unwrap();
     assert!(problem(token(&path, Some("other"))).contains("no route other"));
 }
+
+#[test]
+fn the_routes_of_the_documentation_can_be_used() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/oauth.md");
+    let text = fs::read_to_string(path).unwrap();
+    let blocks: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        let (_folder, path) = site(block);
+        let config = load(&path).unwrap();
+        let settings = of_route(&config, None, |_| true).unwrap();
+        assert_eq!(settings.user, "scanner@example.org");
+    }
+}
