@@ -5,6 +5,7 @@ pub mod check;
 pub mod component;
 pub mod demo;
 pub mod doctor;
+pub mod oauth;
 pub mod queue;
 pub mod send;
 pub mod serve;
@@ -35,6 +36,8 @@ enum Verb {
     Queue(queue::Arguments),
     /// Look whether mail can go, route by route, and say what to do if not.
     Doctor(doctor::Arguments),
+    /// Access tokens for servers that want OAuth 2.0.
+    Oauth(oauth::Arguments),
     /// Look at builds of the component.
     Component(component::Arguments),
     /// Show it all at work, without any configuration, in a scratch folder.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Send(arguments) => send::run(&arguments),
         Verb::Queue(arguments) => queue::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Oauth(arguments) => oauth::run(&arguments),
         Verb::Component(arguments) => component::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
     }
