@@ -13,10 +13,12 @@ use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest request of a browser that is read.
 const MOST_REQUEST: usize = 16 * 1024;
+/// How long a browser may take for it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A login under way.
 pub struct Pending {
@@ -133,10 +135,12 @@ pub fn answer(listener: &TcpListener, targets: &Sender<String>) {
 /// One request and its response; the target of the request (RFC 9112 section 3).
 fn request(mut stream: TcpStream) -> io::Result<String> {
     const PAGE: &str = "Pillarbox has the answer of the server. The rest is in the terminal.\n";
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let end = Instant::now() + PATIENCE;
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        // (A timeout of nothing is an error.)
+        stream.set_read_timeout(Some(end.saturating_duration_since(Instant::now())))?;
         let mut piece = [0; 2048];
         match stream.read(&mut piece)? {
             0 => break,

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum OauthError {
     /// A file of a secret cannot be read.
-    #[error("cannot read the {what} from {}", file.display())]
+    #[error("cannot read the {what} from {}{advice}", file.display())]
     Read {
         /// What is in it.
         what: &'static str,
         /// The file.
         file: PathBuf,
+        /// What to do, if anybody knows.
+        advice: &'static str,
         /// Why.
         source: io::Error,
     },

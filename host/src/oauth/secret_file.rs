@@ -25,6 +25,12 @@ fn unread(what: &'static str, path: &Path, source: io::Error) -> OauthError {
     OauthError::Read {
         what,
         file: path.to_owned(),
+        advice: match source.kind() {
+            io::ErrorKind::NotFound if what == super::refresh::WHAT => {
+                "; get one with `pillarbox oauth login`"
+            }
+            _ => "",
+        },
         source,
     }
 }

@@ -176,7 +176,11 @@ async fn files_that_are_missing_or_open_to_all_are_named() {
     {
         *refresh_token_file = site.path("nowhere");
     }
-    assert!(failure(&Tokens::new(settings)).await.contains("nowhere"));
+    let error = failure(&Tokens::new(settings)).await;
+    assert!(
+        error.contains("nowhere") && error.contains("pillarbox oauth login"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
