@@ -26,6 +26,7 @@ mod watch;
 use super::failed;
 use crate::config::{Config, USUAL_PLACE};
 use crate::embedded;
+use crate::oauth::Registry;
 use crate::outbound::resolve::{self, Resolve};
 use crate::route::{Route, Routes};
 use crate::sandbox::{Engine, SandboxLimits};
@@ -133,7 +134,7 @@ async fn prepare(arguments: &Arguments, findings: &mut Findings) -> Option<Prepa
     host::hostname(config, resolver.as_ref(), findings).await;
     host::certificate(config, findings);
     let lanes = host::spool(config, findings).await;
-    let routes = match crate::route::build(config, &crate::oauth::Registry::new()) {
+    let routes = match crate::route::build(config, &Registry::new()) {
         Ok(routes) => routes,
         Err(why) => {
             findings.fail("routes", why, "correct the [[route]]");

@@ -128,7 +128,8 @@ fn configuration(hop: &NextHop, findings: &mut Findings) {
         Security::Required => "required",
         Security::Implicit => "implicit",
     };
-    let login = match (&hop.login.provider, hop.login.mechanisms.as_slice()) {
+    let login = hop.session_login();
+    let login = match (&login.provider, login.mechanisms.as_slice()) {
         (None, _) | (_, []) => "no login".to_owned(),
         (Some(_), mechanisms) => {
             let names: Vec<&str> = mechanisms.iter().copied().map(watch::name).collect();
@@ -150,8 +151,8 @@ fn configuration(hop: &NextHop, findings: &mut Findings) {
 
 /// Whether there are credentials, if any are needed: from their file, command or token server.
 async fn credentials(hop: &NextHop, findings: &mut Findings) -> bool {
-    let (Some(provider), Some(mechanism)) = (&hop.login.provider, hop.login.mechanisms.first())
-    else {
+    let login = hop.session_login();
+    let (Some(provider), Some(mechanism)) = (&login.provider, login.mechanisms.first()) else {
         return true;
     };
     match tokio::time::timeout(WAIT, provider.credentials(*mechanism)).await {

@@ -112,6 +112,7 @@ impl Server {
             (None, Some(socket)) => socket.display().to_string(),
             (None, None) => self.host.clone(),
         };
+        let configured = hop.session_login();
         let watch = Watch::default();
         let witness = Arc::new(Witness::default());
         let security = if self.implicit {
@@ -130,7 +131,7 @@ impl Server {
                 token: hop.login.mechanisms.iter().any(|one| tokens.contains(one)),
             },
             login: if login {
-                watch.login(&hop.login)
+                watch.login(&configured)
             } else {
                 Login::default()
             },
@@ -159,7 +160,7 @@ impl Server {
         let opening = Dialogue::open(&context.build, &target, &probe.login, Some(trace));
         match tokio::time::timeout(MOST, opening).await {
             Ok(Ok(dialogue)) => {
-                probe.opened(&dialogue, hop.login.provider.is_some() && !login, findings);
+                probe.opened(&dialogue, configured.provider.is_some() && !login, findings);
                 dialogue.quit().await;
                 Probed::Usable
             }

@@ -80,6 +80,7 @@ impl Server {
                 clear_text: false,
                 provider: Some(Arc::new(Alice)),
             },
+            tokens: None,
             connections: Connections::default(),
             timeouts: Timeouts::default(),
         }

@@ -143,7 +143,7 @@ fn read_timeouts(route: &Section<'_>) -> Timeouts {
         content: span("content", default.content),
         end_of_data: span("end-of-data", default.end_of_data),
         quit: span("quit", default.quit),
-        stall: default.stall,
+        ..default
     };
     if timeouts.end_of_data < default.end_of_data {
         // RFC 5321 section 4.5.3.2.6
