@@ -3,7 +3,7 @@
 use super::dialogue::{Dialogue, Wants};
 use super::wire::Wire;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress};
+use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress, Stage};
 use crate::sandbox::v0_1::types::Phase;
 use tokio::time::Instant;
 
@@ -153,6 +153,15 @@ impl Dialogue {
         }
         if let Some(detail) = self.detail.take() {
             failure.text = format!("{}: {detail}", failure.text);
+        }
+        // R3207-4.2-c: the session says so of a 220 to STARTTLS after which more came in clear.
+        if failure.stage == Stage::Tls
+            && failure
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.code == 220)
+        {
+            self.injected = true;
         }
         self.scribe.note(&failure.text);
         self.failure.get_or_insert(Box::new(failure));

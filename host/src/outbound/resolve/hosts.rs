@@ -1,6 +1,6 @@
 //! The system's file of names (hosts(5)).
 
-use super::system::Watched;
+use super::watched::Watched;
 use hickory_resolver::Hosts;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};

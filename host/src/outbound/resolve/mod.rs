@@ -4,6 +4,7 @@
 //!   dns      asking DNS servers, and what their answers mean
 //!   hosts    the system's file of names
 //!   system   what the system is configured to ask, and what it knows beside DNS
+//!   watched  a file that may change
 //! ```
 //!
 //! A lookup takes 20 s at most. Answers are remembered as long as they allow, but no longer than
@@ -16,6 +17,7 @@ mod hosts;
 mod system;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use async_trait::async_trait;
 use hickory_resolver::proto::rr::Name;
@@ -122,11 +124,8 @@ pub(super) fn ascii(name: &str) -> Option<String> {
 fn absolute(name: &str) -> Option<Name> {
     // Names with `_` are in use, though not for hosts (RFC 952); they have no U-labels.
     let mut name = Name::from_str_relaxed(name).ok()?;
-    if name.is_root() {
-        return None;
-    }
     name.set_fqdn(true);
-    Some(name)
+    (!name.is_root()).then_some(name)
 }
 
 /// A name in lower case, without the final dot.
