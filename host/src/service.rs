@@ -6,6 +6,7 @@
 use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
+use crate::oauth::Registry;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
 use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
@@ -41,6 +42,8 @@ pub struct Runtime {
     pub users: Arc<dyn Users>,
     /// Who is who.
     pub authenticator: Arc<Authenticator>,
+    /// Access tokens of the routes; the next runtime goes on with them.
+    pub tokens: Arc<Registry>,
 }
 
 impl Runtime {
@@ -48,13 +51,14 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// A route that cannot be read; `check` finds it first.
+    /// A route that cannot be used; `check` finds it first.
     pub fn new(
         config: &Config,
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
+        tokens: Arc<Registry>,
     ) -> Result<Self, String> {
-        let routes = Arc::new(route::build(config)?);
+        let routes = Arc::new(route::build(config, &tokens)?);
         let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
             Policy::Any => Arc::new(Anybody),
             Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
@@ -73,6 +77,7 @@ impl Runtime {
             },
             users,
             authenticator,
+            tokens,
         })
     }
 }

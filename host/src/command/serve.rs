@@ -4,6 +4,7 @@ use super::failed;
 use crate::config::{Config, Finding};
 use crate::deliver::Maildirs;
 use crate::listener::{self, Admission};
+use crate::oauth::Registry;
 use crate::relay::{self, Relay, Retry};
 use crate::sandbox::verifier::Verifier;
 use crate::sandbox::{Engine, SandboxLimits};
@@ -206,7 +207,8 @@ pub(crate) async fn serve(
             .map_err(|error| crate::command::chain(&error))?,
     );
     let (user_store, authenticator) = users(&config)?;
-    let runtime = Runtime::new(&config, user_store, authenticator)?;
+    let tokens = Arc::new(Registry::new());
+    let runtime = Runtime::new(&config, user_store, authenticator, tokens)?;
     let wake = Arc::new(Notify::new());
     let service = Arc::new(Service::new(
         runtime,
@@ -301,11 +303,7 @@ fn relay_of(config: &Config, service: &Arc<Service>) -> Relay {
         spool,
         routes: Arc::new(move || Arc::clone(&service.runtime().routes)),
         maildirs: Maildirs::new(&config.hostname),
-        retry: Retry {
-            first: config.retry.first,
-            longest: config.retry.longest,
-            give_up: config.retry.give_up,
-        },
+        retry: Retry::from(&config.retry),
     }
 }
 
@@ -360,7 +358,10 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
     // What is remembered of passwords and guesses outlives a reload that does not concern it.
     let replaced = kept
         .map_or_else(|| users(&new), Ok)
-        .and_then(|(users, authenticator)| Runtime::new(&new, users, authenticator));
+        .and_then(|(users, authenticator)| {
+            let tokens = Arc::clone(&service.runtime().tokens);
+            Runtime::new(&new, users, authenticator, tokens)
+        });
     match replaced {
         Ok(runtime) => service.set_runtime(runtime),
         Err(error) => {

@@ -13,6 +13,9 @@ pub struct Retry {
     /// Age of a message at which a further failure is final. Default 5 days, the upper end of what
     /// RFC 5321 section 4.5.4.1 suggests.
     pub give_up: Duration,
+    /// Age of a message at which its sender is told that it still waits, if he wants to know (RFC
+    /// 3461 section 4.1); `None`: never. Default 4 hours.
+    pub delay_note: Option<Duration>,
 }
 
 impl Default for Retry {
@@ -21,6 +24,7 @@ impl Default for Retry {
             first: Duration::from_secs(60),
             longest: Duration::from_secs(4 * 3600),
             give_up: Duration::from_secs(5 * 24 * 3600),
+            delay_note: Some(Duration::from_secs(4 * 3600)),
         }
     }
 }

@@ -97,6 +97,20 @@ impl Account {
         }
     }
 
+    /// Whether it can connect to a socket, which takes the right to write; else why not.
+    pub(super) fn may_connect(&self, socket: &Path) -> Result<(), String> {
+        self.may_enter(socket.parent().unwrap_or(Path::new("/")))?;
+        match fs::metadata(socket) {
+            Ok(metadata) if self.has(&metadata, 2) => Ok(()),
+            Ok(_) => Err(format!(
+                "{} may not connect to {}; put it into the socket's group",
+                self.name,
+                socket.display()
+            )),
+            Err(error) => Err(format!("cannot look at {}: {error}", socket.display())),
+        }
+    }
+
     /// Whether it can make files in a folder, which may have to be made too; else why not.
     pub(super) fn may_fill(&self, folder: &Path) -> Result<(), String> {
         let there = folder
