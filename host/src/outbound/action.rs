@@ -95,10 +95,7 @@ impl Dialogue {
             Action::StartTls if self.tls.is_none() => return Ok(Some(Wants::Handshake)),
             Action::StartTls => return Err(SandboxError::violation("STARTTLS under TLS")),
             Action::Authenticate(mechanism) => return Ok(Some(Wants::Credentials(mechanism))),
-            // The mechanisms that need it are refused when the session starts.
-            Action::Derive(_) => {
-                return Err(SandboxError::violation("PBKDF2 without a SCRAM mechanism"));
-            }
+            Action::Derive(salt) => return Ok(Some(Wants::Derivation(salt))),
             Action::Ready(offer) => {
                 self.offer = Some(offer);
                 return Ok(Some(Wants::Message));

@@ -1,6 +1,7 @@
 //! Who to be: asking for credentials, and whether they may be given away.
 
 use super::Security;
+use super::derive::{self, Password};
 use super::dialogue::{Dialogue, Wants};
 use super::login::{CredentialsError, shows_secret};
 use crate::sandbox::SandboxError;
@@ -18,6 +19,8 @@ pub(super) struct Authentication {
     last: Option<Mechanism>,
     /// The provider was told that the server refused them, and asked for better ones.
     renewed: bool,
+    /// What the session is not given, for SCRAM.
+    pub(super) password: Option<Password>,
     /// Why there were none.
     pub(super) missing: Option<CredentialsError>,
 }
@@ -34,8 +37,14 @@ impl Dialogue {
             ));
         }
         self.may_confide(mechanism)?;
-        let credentials = match self.credentials(mechanism).await {
-            Ok(credentials) => credentials,
+        let credentials = self.credentials(mechanism).await;
+        let kept = credentials.and_then(|credentials| {
+            credentials
+                .map(|credentials| derive::keep_back(mechanism, credentials))
+                .transpose()
+        });
+        let (credentials, password) = match kept {
+            Ok(kept) => kept.map_or((None, None), |(given, kept)| (Some(given), kept)),
             Err(error) => {
                 let text = self.scribe.masked(&error.text);
                 self.fail(Stage::Authentication, &text);
@@ -44,6 +53,7 @@ impl Dialogue {
             }
         };
         self.authentication.last = Some(mechanism);
+        self.authentication.password = password;
         let progress = self.session.authenticate(credentials.as_ref())?;
         self.offer_again = true;
         self.carry_out(progress, &[]).await

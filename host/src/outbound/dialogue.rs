@@ -4,6 +4,7 @@
 //!            +-- Octets -------- hear --------+
 //!            +-- Handshake ----- secure ------+
 //!   wants ---+-- Credentials --- authenticate-+--> carry out the actions --> wants
+//!            +-- Derivation ---- derive ------+
 //!            +-- Run ----------- feed --------+
 //!            +-- Message, Nothing: back to the caller
 //! ```
@@ -16,7 +17,9 @@ use super::{Login, Target};
 use crate::sandbox::SandboxError;
 use crate::sandbox::client::ClientSession;
 use crate::sandbox::v0_1::client::{Failure, Loss, Offer, Outcome, Stage, Verdict};
-use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Mechanism, Phase, Reply, TlsFacts};
+use crate::sandbox::v0_1::types::{
+    ContentFacts, Envelope, Mechanism, Phase, Reply, ScramSalt, TlsFacts,
+};
 use tokio::io::AsyncRead;
 use tokio::time::Instant;
 
@@ -29,6 +32,8 @@ pub(super) enum Wants {
     Handshake,
     /// Who to be.
     Credentials(Mechanism),
+    /// PBKDF2 over the password.
+    Derivation(ScramSalt),
     /// The next run of the message.
     Run,
     /// A message, or the end.
@@ -196,6 +201,7 @@ impl Dialogue {
                 Wants::Octets(phase) => self.hear(phase).await?,
                 Wants::Handshake => self.secure().await?,
                 Wants::Credentials(mechanism) => self.authenticate(mechanism).await?,
+                Wants::Derivation(salt) => self.derive(salt).await?,
                 Wants::Run => match &mut content {
                     Some(content) => self.feed(content).await?,
                     None => return Err(SandboxError::violation("content without a message")),

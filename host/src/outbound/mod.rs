@@ -14,6 +14,7 @@
 //!   hear       the server's octets, its silence and its end (RFC 5321 section 4.5.3.2)
 //!   feed       the message, run by run
 //!   authenticate   who to be, and what the host insists on first
+//!   derive     PBKDF2 for SCRAM (RFC 5802)
 //!   secure     STARTTLS and implicit TLS (RFC 3207, RFC 8314)
 //!   trust      whose certificates are good
 //!   connect    the addresses of a name, side by side (RFC 8305), or a socket of this machine
@@ -33,6 +34,7 @@
 mod action;
 mod authenticate;
 mod connect;
+mod derive;
 mod dialogue;
 mod error;
 mod feed;
