@@ -38,6 +38,9 @@ pub enum Lane {
     Paused,
 }
 
+/// What else must be true of what a server saw; the reason, if it is not.
+pub type Check = fn(&Seen) -> Result<(), String>;
+
 /// A row of the table.
 pub struct Row {
     /// What the server does, in words.
@@ -83,7 +86,7 @@ pub struct Row {
     /// The stored content is damaged before the recovery; the recipients are held then.
     pub damage: bool,
     /// What else must be true of what the server saw; the reason, if it is not.
-    pub check: Option<fn(&Seen) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
 
 impl Row {
@@ -216,7 +219,7 @@ impl Row {
 
     /// Something else that must be true of what the server saw.
     #[must_use]
-    pub fn check(mut self, check: fn(&Seen) -> Result<(), String>) -> Self {
+    pub fn check(mut self, check: Check) -> Self {
         self.check = Some(check);
         self
     }

@@ -29,6 +29,19 @@ fn away() -> Vec<Row> {
         Row::new("nobody has heard of the server's name", good())
             .with(|row| row.host = Some("smarthost.test"))
             .paused("smarthost.test"),
+        // CL-route: whoever named the server should hear of it, and no sender.
+        Row::new(
+            "554 as greeting",
+            good().says(At::Greeting, "554 no service for you"),
+        )
+        .paused("554 & no service for you"),
+        Row::new(
+            "EHLO and HELO are refused",
+            good()
+                .says(At::Ehlo, "502 5.5.1 what?")
+                .says(At::Helo, "550 5.7.1 go away"),
+        )
+        .paused("550 & go away"),
     ]
 }
 

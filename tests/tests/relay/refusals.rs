@@ -21,18 +21,6 @@ fn good() -> Script {
 fn all() -> Vec<Row> {
     vec![
         Row::new(
-            "554 as greeting",
-            good().says(At::Greeting, "554 no service for you"),
-        )
-        .failed("5.0.0", "554 & no service for you"),
-        Row::new(
-            "EHLO and HELO are refused",
-            good()
-                .says(At::Ehlo, "502 5.5.1 what?")
-                .says(At::Helo, "550 5.7.1 go away"),
-        )
-        .failed("5.7.1", "550 & go away"),
-        Row::new(
             "550 to MAIL",
             good().says(At::Mail(0), "550 5.7.1 not from you"),
         )
