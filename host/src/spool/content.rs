@@ -1,4 +1,4 @@
-//! Message content on its way into the spool and out of it.
+//! Message content on its way into the spool. The way out is in `reader`.
 //!
 //! ```text
 //! ContentWriter: Memory --(over 256 KiB)--> File        write, write, …
@@ -15,7 +15,7 @@
 //! the hand-over. SHA-256 is computed as the octets pass, at most 64 KiB a call.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -276,110 +276,6 @@ impl Drop for Draft {
     }
 }
 
-/// Reads the content of one message and checks it while it passes.
-///
-/// What it gave is good only once it has given `None`: length and SHA-256 are known at the end.
-/// Who passes octets on must be able to take them back until then.
-#[derive(Debug)]
-pub struct ContentReader {
-    id: String,
-    source: Source,
-    left: u64,
-    hash: Sha256,
-    digest: [u8; 32],
-}
-
-#[derive(Debug)]
-enum Source {
-    Row(Option<Vec<u8>>),
-    File(File),
-}
-
-impl ContentReader {
-    pub(super) fn row(id: String, octets: Vec<u8>, size: u64, digest: [u8; 32]) -> Self {
-        Self::new(id, Source::Row(Some(octets)), size, digest)
-    }
-
-    pub(super) fn file(id: String, file: File, size: u64, digest: [u8; 32]) -> Self {
-        Self::new(id, Source::File(file), size, digest)
-    }
-
-    fn new(id: String, source: Source, size: u64, digest: [u8; 32]) -> Self {
-        Self {
-            id,
-            source,
-            left: size,
-            hash: Sha256::new(),
-            digest,
-        }
-    }
-
-    /// The next octets, at most 256 KiB, never empty; `None` at the end. Blocks: for threads that may.
-    ///
-    /// # Errors
-    /// [`SpoolError::Corrupt`] if the content is not what was stored.
-    pub fn next_blocking(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
-        let piece = match &mut self.source {
-            Source::Row(octets) => octets.take().unwrap_or_default(),
-            Source::File(file) => {
-                let mut piece = Vec::new();
-                file.take(MOST_INLINE as u64)
-                    .read_to_end(&mut piece)
-                    .map_err(|error| {
-                        SpoolError::io(format!("read the content of message {}", self.id), error)
-                    })?;
-                piece
-            }
-        };
-        if piece.is_empty() {
-            return self.check().map(|()| None);
-        }
-        self.hash.update(&piece);
-        match self.left.checked_sub(piece.len() as u64) {
-            Some(left) => self.left = left,
-            None => return Err(SpoolError::corrupt(&self.id, "its content is too long")),
-        }
-        Ok(Some(piece))
-    }
-
-    /// As [`next_blocking`](Self::next_blocking), for tasks. Of no more use if cancelled.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
-        if matches!(self.source, Source::Row(_)) {
-            return self.next_blocking();
-        }
-        let empty = Self::row(self.id.clone(), Vec::new(), u64::MAX, self.digest);
-        let mut reader = std::mem::replace(self, empty);
-        let (reader, piece) = spawn_blocking(move || {
-            let piece = reader.next_blocking();
-            (reader, piece)
-        })
-        .await
-        .map_err(|_| SpoolError::gone("read the content"))?;
-        *self = reader;
-        piece
-    }
-
-    fn check(&mut self) -> Result<(), SpoolError> {
-        if self.left > 0 {
-            return Err(SpoolError::corrupt(&self.id, "its content is too short"));
-        }
-        let digest: [u8; 32] = self.hash.finalize_reset().into();
-        if digest != self.digest {
-            return Err(SpoolError::corrupt(
-                &self.id,
-                "its content does not match its SHA-256",
-            ));
-        }
-        // Asked again, it says the end again.
-        self.hash = Sha256::new();
-        self.digest = Sha256::new().finalize().into();
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -468,26 +364,6 @@ mod tests {
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut draft = Draft::new(path, file);
         assert!(matches!(draft.write(b"x"), Err(SpoolError::Full { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_reader_tells_damage_at_the_end() {
-        let digest: [u8; 32] = Sha256::digest(b"abc").into();
-        let read = |octets: &[u8]| {
-            let octets = octets.to_vec();
-            async move {
-                let mut reader = ContentReader::row("a-1".into(), octets, 3, digest);
-                while reader.next().await?.is_some() {}
-                reader.next().await
-            }
-        };
-        assert!(matches!(read(b"abc").await, Ok(None)));
-        for octets in [b"abd".as_slice(), b"ab", b"abcd", b""] {
-            assert!(matches!(
-                read(octets).await,
-                Err(SpoolError::Corrupt { .. })
-            ));
-        }
     }
 
     proptest! {

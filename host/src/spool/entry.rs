@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, NoticeKind};
 use super::message::{ContentFacts, Envelope};
 
 /// State of a recipient, and of a message as a whole.
@@ -20,9 +20,9 @@ pub enum State {
     Deferred,
     /// Nothing happens until somebody releases it.
     Held,
-    /// Done. Never a message's: those go when their last recipient is done and all reports are made.
+    /// Done. A message's only while its sender is still owed a report of success.
     Delivered,
-    /// Done, and never delivered.
+    /// Done, and never delivered. A message's only while its sender is still owed the report.
     Failed,
 }
 
@@ -72,7 +72,8 @@ pub struct Entry {
     /// Identifier.
     pub id: String,
     /// What happens to it: the first of delivering, waiting, deferred, held that one of its
-    /// recipients is.
+    /// recipients is. A message whose recipients are all done is in the queue as long as a report
+    /// of it is owed: failed if one of them is, else delivered.
     pub state: State,
     /// Mailbox, or empty for the null reverse-path.
     pub reverse_path: String,
@@ -126,6 +127,23 @@ pub struct Detail {
     pub envelope: Option<Envelope>,
     /// What was seen of the content; absent if the row is damaged.
     pub facts: Option<ContentFacts>,
+    /// Reports that the sender is owed.
+    pub reports: Vec<EntryReport>,
+}
+
+/// A report that a sender is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryReport {
+    /// Mailbox of the recipient that it is about.
+    pub mailbox: String,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// Owed since then.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: SystemTime,
+    /// When it is made; absent if only `queue retry` gets it going.
+    #[serde(serialize_with = "optional_rfc3339")]
+    pub due: Option<SystemTime>,
 }
 
 /// Which messages a list is about: those that fulfil all that is given. What concerns recipients
@@ -138,13 +156,13 @@ pub struct Filter {
     pub identity: Option<String>,
     /// The reverse-path is this mailbox, or is in this domain where it begins with `@`; empty: null.
     pub sender: Option<String>,
-    /// The recipient is this mailbox.
+    /// The recipient is this mailbox, in any ASCII case.
     pub recipient: Option<String>,
     /// The recipient's domain is this one.
     pub domain: Option<String>,
-    /// Accepted before this.
+    /// Accepted before this. In the history: ended before this.
     pub before: Option<SystemTime>,
-    /// Accepted at this time or later.
+    /// Accepted at this time or later. In the history: ended then.
     pub since: Option<SystemTime>,
     /// The recipient's last reply has this in it, in any ASCII case.
     pub reply: Option<String>,
@@ -152,13 +170,18 @@ pub struct Filter {
     pub route: Option<String>,
     /// The Message-ID has this in it.
     pub message_id: Option<String>,
-    /// The identifier is this one. For the history.
+    /// The identifier is this one.
     pub id: Option<String>,
 }
 
-/// A place in the queue, which is in order of arrival.
+/// A place in the queue, which is in order of arrival, or in the history, which is in order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
-pub struct Cursor(pub(super) i64);
+pub struct Cursor {
+    /// Milliseconds since 1970. For the history.
+    pub(super) at: i64,
+    /// Number of the row.
+    pub(super) row: i64,
+}
 
 impl Entry {
     /// State of a message with recipients in these states.
@@ -168,11 +191,12 @@ impl Entry {
             State::Waiting,
             State::Deferred,
             State::Held,
+            State::Failed,
+            State::Delivered,
         ]
         .into_iter()
         .find(|state| recipients.iter().any(|one| one.state == *state))
-        // A message without an unfinished recipient cannot be; if damage made one, a person
-        // should see it.
+        // A message without a recipient cannot be; if damage made one, a person should see it.
         .unwrap_or(State::Held)
     }
 }
@@ -222,7 +246,7 @@ mod tests {
             }],
             size: 4096,
             received: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
-            cursor: Cursor(7),
+            cursor: Cursor::default(),
         };
         let expected = concat!(
             r#"{"id":"a-1","state":"deferred","reverse_path":"alice@example.org","identity":null,"#,

@@ -77,6 +77,19 @@ pub enum SpoolError {
         /// The newest that this build can use.
         known: i64,
     },
+    /// An older Pillarbox wrote the database, and only the service brings it up to date.
+    #[error(
+        "{path} has schema {found}, this version needs {known}: start the service of this version once, \
+         which brings it up to date"
+    )]
+    Older {
+        /// The database file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The one that this build needs.
+        known: i64,
+    },
     /// A tool was pointed at a state folder in which no service has run yet.
     #[error("there is no spool at {path} yet")]
     Absent {

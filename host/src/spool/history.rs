@@ -19,6 +19,26 @@ pub enum End {
     Removed,
 }
 
+impl End {
+    /// As the database has it.
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Delivered => 0,
+            Self::Failed => 1,
+            Self::Removed => 2,
+        }
+    }
+
+    /// From the database; damage is the end that promises least.
+    pub(super) const fn from_code(code: i64) -> Self {
+        match code {
+            0 => Self::Delivered,
+            1 => Self::Failed,
+            _ => Self::Removed,
+        }
+    }
+}
+
 /// One recipient's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {

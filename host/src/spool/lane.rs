@@ -25,6 +25,13 @@ pub struct Wanted {
     pub after: String,
 }
 
+impl Wanted {
+    /// Recipients of this lane that may be claimed.
+    pub(super) fn room(&self, lane: &str) -> usize {
+        self.lanes.get(lane).copied().unwrap_or(self.otherwise)
+    }
+}
+
 /// What is wrong with a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,6 +40,24 @@ pub enum Trouble {
     Down,
     /// Something here must be repaired; tried again when told to, and seldom by itself.
     Paused,
+}
+
+impl Trouble {
+    /// As the database has it.
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Down => 0,
+            Self::Paused => 1,
+        }
+    }
+
+    /// From the database; damage is what needs a person.
+    pub(super) const fn from_code(code: i64) -> Self {
+        match code {
+            0 => Self::Down,
+            _ => Self::Paused,
+        }
+    }
 }
 
 /// A lane in trouble.
@@ -57,7 +82,7 @@ pub struct LaneTrouble {
 pub struct LaneCount {
     /// Which.
     pub lane: String,
-    /// Recipients without an attempt so far.
+    /// Recipients without an attempt so far, and released ones.
     pub waiting: u64,
     /// Recipients with an attempt that runs.
     pub delivering: u64,

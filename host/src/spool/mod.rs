@@ -3,23 +3,29 @@
 //!
 //! ```text
 //!              append                 claim                     settle: Delivered
-//! NewMessage ---------> waiting ----------------> delivering ---------------------> removed
-//!                          ^                       |   |  ^
+//! NewMessage ---------> waiting ----------------> delivering ---------> delivered | failed
+//!                          ^                       |   |  ^               Delivered, Failed
 //!                          |                       |   |  | claim, when it is due
-//!           release        |     settle: Failed,   |   v  |
-//!                held -----+     Held              |  deferred   settle: Deferred
+//!           release        |     settle: Held      |   v  |
+//!                held -----+                       |  deferred   settle: Deferred
 //!                  ^-------------------------------+
 //! ```
 //!
-//! Each recipient has its own state; a message goes when the last of them is delivered. A claim is
-//! a lease: it runs out, and all of them do when a service starts, so a crash repeats attempts and
-//! loses none. Retry times are columns, not timers.
+//! Each recipient has its own state; a message goes when the last of them is delivered or has failed
+//! and no report of it is owed. A claim is a lease: it runs out, and all of them do when a service
+//! starts, so a crash repeats attempts and loses none. Retry times are columns, not timers.
+//!
+//! A recipient queues in a lane, with all others for the same place. What became of it, and what its
+//! sender is owed, is written in the transaction that ends it: there is no moment at which a crash
+//! loses a report, or makes two.
 //!
 //! Once the service has said 250 it is responsible: `append` returns only after the disk has it.
 //!
-//! Files: `message` and `entry` are the values, `content` the octets; `sqlite` is the embedded
-//! backend, of which `room` looks at the disk, `writer` commits, `operation` is what it does, `query` what is read, `recover`
-//! what happens at start. Not here: when to try (`relay`), and how (`deliver`).
+//! Files: `message`, `attempt`, `lane`, `entry` and `history` are the values, `content` the octets
+//! on their way in and `reader` those on their way out; `sqlite` is the embedded backend, of which
+//! `schema` is the form, `room` looks at the disk, `writer` commits, `operation` is what it does,
+//! `query` what is read, `row` how rows become values, `recover` what happens at start. Not here:
+//! when to try (`relay`), and how (`deliver`, `outbound`).
 
 pub mod attempt;
 mod content;
@@ -31,9 +37,11 @@ mod lock;
 mod message;
 mod operation;
 mod query;
+mod reader;
 mod recover;
 mod room;
 mod row;
+mod schema;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -44,8 +52,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 pub use attempt::{Attempt, Notice, NoticeKind, Outcome, Settlement, Stage};
-pub use content::{Content, ContentReader, ContentWriter, MOST_INLINE};
-pub use entry::{Cursor, Detail, Entry, EntryRecipient, Filter, State, timestamp};
+pub use content::{Content, ContentWriter, MOST_INLINE};
+pub use entry::{Cursor, Detail, Entry, EntryRecipient, EntryReport, Filter, State, timestamp};
 pub use error::{Cause, SpoolError};
 pub use history::{End, Past};
 pub use lane::{LaneCount, LaneTrouble, Trouble, Wanted};
@@ -53,6 +61,7 @@ pub use message::{
     Body, Claimed, ContentFacts, DeliverBy, Envelope, Message, NewMessage, NewRecipient, NewState,
     Notify, Owed, Parameters, Recipient, Ret,
 };
+pub use reader::{ContentReader, ContentStream};
 pub use sqlite::{Access, Sqlite};
 
 /// A durable store of messages. What a method changed is on the disk when it returns.
@@ -88,8 +97,9 @@ pub trait Spool: Send + Sync {
     ) -> Result<Vec<Claimed>, SpoolError>;
 
     /// Records what came of an attempt, for all of these recipients at once. Of a recipient that was
-    /// removed meanwhile nothing is recorded; one that was held meanwhile stays held, unless it was
-    /// delivered. `Delivered` and `Failed` go into the history.
+    /// removed meanwhile, or is done, nothing is recorded; one that was held meanwhile stays held,
+    /// with the reply and without notices, unless it was delivered; one that was released meanwhile
+    /// stays due. `Delivered` and `Failed` go into the history.
     ///
     /// # Errors
     /// Then the leases run on, and the recipients will be tried again.
@@ -127,7 +137,8 @@ pub trait Spool: Send + Sync {
     async fn owed(&self, limit: usize, now: SystemTime) -> Result<Vec<Owed>, SpoolError>;
 
     /// Takes over the report that pays these notices, and forgets them, in one; without a report
-    /// only the latter. A message goes with its last notice if all its recipients are done.
+    /// only the latter. A message goes with its last notice if all its recipients are done. If none
+    /// of the notices is owed any more (the message was removed), no report is taken over.
     ///
     /// # Errors
     /// As [`append`](Self::append); then the notices are owed still.
@@ -138,7 +149,7 @@ pub trait Spool: Send + Sync {
         report: Option<NewMessage>,
     ) -> Result<(), SpoolError>;
 
-    /// Leaves the notices of this message alone until then.
+    /// Leaves the notices of this message alone until then, or until [`Change::Retry`].
     ///
     /// # Errors
     /// Only if the spool as a whole cannot be used.
@@ -236,13 +247,14 @@ pub trait Spool: Send + Sync {
 /// A verb of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing happens to it until it is released. An attempt that runs is not stopped.
+    /// Nobody tries to deliver it until it is released. An attempt that runs is not stopped, and
+    /// reports that are owed already are made.
     Hold,
     /// What is held is due now.
     Release,
     /// It goes, without a report to anybody. An attempt that runs is not stopped.
     Remove,
-    /// What is waiting or deferred is due now.
+    /// What is waiting or deferred is due now, and so are reports that were put off.
     Retry,
 }
 

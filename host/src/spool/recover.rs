@@ -53,13 +53,15 @@ fn end_leases(
     now: i64,
 ) -> rusqlite::Result<usize> {
     let transaction = connection.unchecked_transaction()?;
-    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none.
-    let leases = transaction
-        .execute(
-            "UPDATE recipient SET owner = NULL, due = ?1, state = CASE WHEN attempts > 1 THEN 2 ELSE 0 END
-             WHERE state = 1",
-            params![now],
-        )?;
+    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none. The first
+    // condition is for the index, in which each lease is.
+    let leases = transaction.execute(
+        "UPDATE recipient
+         SET owner = NULL, due = ?1,
+             state = CASE WHEN attempts > 1 OR attempt IS NOT NULL THEN 2 ELSE 0 END
+         WHERE due IS NOT NULL AND state = 1",
+        params![now],
+    )?;
     let mut damaged = Vec::new();
     for (serial, id, size) in named {
         if let Some(reason) = damage(folder, id, *size)

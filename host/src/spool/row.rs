@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
-use super::entry::{Entry, EntryRecipient, State};
+use super::attempt::{Attempt, Notice, NoticeKind};
+use super::entry::{Cursor, Entry, EntryRecipient, State};
 use super::message::{Message, Notify, Recipient};
 use super::sqlite::time;
 
@@ -18,29 +19,55 @@ pub(super) struct Due {
     pub(super) ordinal: u32,
     pub(super) recipient: Recipient,
     pub(super) attempts: u32,
+    pub(super) lane: String,
+    pub(super) delay_told: bool,
 }
 
-/// Reads the columns 1 to 6 of a claim.
+/// Reads the columns 1 to 8 of a claim.
 pub(super) fn due(row: &Row<'_>) -> Result<Due, String> {
-    let notify: Option<i64> = column(row, 3, "notify")?;
-    let kind: Option<String> = column(row, 4, "orcpt_type")?;
-    let address: Option<String> = column(row, 5, "orcpt")?;
     Ok(Due {
         ordinal: column(row, 1, "ordinal")?,
-        recipient: Recipient {
-            mailbox: column(row, 2, "mailbox")?,
-            notify: match notify {
-                Some(bits) => {
-                    Some(Notify::from_bits(bits).ok_or_else(|| {
-                        "column notify of its recipient cannot be read".to_owned()
-                    })?)
-                }
-                None => None,
-            },
-            orcpt: kind.zip(address),
-        },
+        recipient: recipient(row, 2)?,
         attempts: column(row, 6, "attempts")?,
+        lane: column(row, 7, "lane")?,
+        delay_told: column(row, 8, "delay_told")?,
     })
+}
+
+/// Reads a recipient (columns `mailbox, notify, orcpt_type, orcpt`, of which `first` is the first).
+fn recipient(row: &Row<'_>, first: usize) -> Result<Recipient, String> {
+    let notify: Option<i64> = column(row, first + 1, "notify")?;
+    let kind: Option<String> = column(row, first + 2, "orcpt_type")?;
+    let address: Option<String> = column(row, first + 3, "orcpt")?;
+    Ok(Recipient {
+        mailbox: column(row, first, "mailbox")?,
+        notify: match notify {
+            Some(bits) => Some(
+                Notify::from_bits(bits)
+                    .ok_or_else(|| "column notify of its recipient cannot be read".to_owned())?,
+            ),
+            None => None,
+        },
+        orcpt: kind.zip(address),
+    })
+}
+
+/// Reads a notice (columns `ordinal, kind, attempt, mailbox, notify, orcpt_type, orcpt`).
+pub(super) fn notice(row: &Row<'_>) -> Result<Notice, String> {
+    Ok(Notice {
+        ordinal: column(row, 0, "ordinal")?,
+        kind: NoticeKind::from_code(column(row, 1, "kind")?)
+            .ok_or_else(|| "column kind of its notice cannot be read".to_owned())?,
+        // A report that says less is better than none.
+        attempt: attempt(row, 2).unwrap_or_default().unwrap_or_default(),
+        recipient: recipient(row, 3)?,
+    })
+}
+
+/// What is known of an attempt, as far as that can be read.
+pub(super) fn attempt(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Attempt>> {
+    let json = text(row, index)?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// Reads a message without its content. The outer error is the database's, not this message's.
@@ -104,17 +131,22 @@ pub(super) fn entry(row: &Row<'_>, recipients: Vec<EntryRecipient>) -> rusqlite:
         recipients,
         size: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
         received: time(row.get(2)?),
-        cursor: super::Cursor(row.get(0)?),
+        cursor: Cursor {
+            at: 0,
+            row: row.get(0)?,
+        },
     })
 }
 
-/// Reads a recipient of a list (columns `mailbox, state, attempts, due, last_reply`).
+/// Reads a recipient of a list (columns
+/// `mailbox, state, attempts, due, last_reply, lane, attempt`).
 pub(super) fn entry_recipient(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<EntryRecipient> {
     let attempts = row.get(2)?;
     let due = row.get::<_, Option<i64>>(3)?.map(time);
+    let attempted = attempts > 1 || row.get_ref(6)? != ValueRef::Null;
     let state = match State::from_code(row.get(1)?) {
         // A lease that ran out: the attempt is over, whatever became of it.
-        Some(State::Delivering) if due.is_none_or(|due| due <= now) => interrupted(attempts),
+        Some(State::Delivering) if due.is_none_or(|due| due <= now) => interrupted(attempted),
         Some(state) => state,
         None => State::Held,
     };
@@ -124,14 +156,14 @@ pub(super) fn entry_recipient(row: &Row<'_>, now: SystemTime) -> rusqlite::Resul
         attempts,
         next_attempt: due.filter(|_| matches!(state, State::Waiting | State::Deferred)),
         last_reply: text(row, 4)?,
-        lane: String::new(),
-        attempt: None,
+        lane: text(row, 5)?.unwrap_or_default(),
+        attempt: attempt(row, 6)?,
     })
 }
 
 /// What a recipient is whose attempt was cut short.
-fn interrupted(attempts: u32) -> State {
-    if attempts > 1 {
+fn interrupted(attempted: bool) -> State {
+    if attempted {
         State::Deferred
     } else {
         State::Waiting

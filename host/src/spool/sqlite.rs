@@ -17,31 +17,31 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
 use super::attempt::{NoticeKind, Settlement};
-use super::content::{ContentReader, ContentWriter, Folder, create_folder, sync_folder};
+use super::content::{ContentWriter, Folder, create_folder, sync_folder};
 use super::entry::{Cursor, Detail, Entry, Filter};
 use super::error::SpoolError;
 use super::history::Past;
 use super::lane::{LaneCount, LaneTrouble, Wanted};
 use super::lock::Lock;
-use super::message::{Claimed, NewMessage, Owed, check_id};
-use super::operation::{Alter, Append, Claim, Quarantine, Settle};
+use super::message::{Claimed, NewMessage, Owed};
+use super::operation::{
+    Alter, Append, Arrival, Claim, Expedite, Forget, PutOff, Quarantine, Reported, SetTrouble,
+    Settle, Shelve,
+};
 use super::query::{self, Readers};
+use super::reader::ContentReader;
 use super::recover::recover;
 use super::room::Room;
-use super::writer::Writer;
+use super::schema::connect;
+use super::writer::{Operation, Writer};
 use super::{Change, Spool};
 
-/// Version of `schema.sql`, in the database's `user_version`.
-const SCHEMA: i64 = 1;
-/// How long to wait for another process's transaction; they are short.
-const BUSY: Duration = Duration::from_secs(10);
-/// Pages in the write-ahead log at which it is copied into the database: a checkpoint syncs twice,
-/// so a larger one costs less a message (measured), and 16 MiB are read quickly after a crash.
-const CHECKPOINT: i64 = 4000;
+/// Most rows that one transaction of a change to many changes: some milliseconds.
+const BATCH: usize = 1000;
 
 /// Who opens the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,8 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`SpoolError::Locked`] for a second service, [`SpoolError::Newer`] for a newer version's
-    /// spool, [`SpoolError::Absent`] for a tool where no service has run yet.
+    /// spool; for a tool [`SpoolError::Older`] where only an older version's service has run, and
+    /// [`SpoolError::Absent`] where none has.
     pub fn open(state_dir: &Path, access: Access) -> Result<Self, SpoolError> {
         let path = state_dir.join("spool");
         let folder = Folder::new(&path);
@@ -96,7 +97,7 @@ impl Sqlite {
         if access == Access::Service {
             sync_folder(&path)?;
             sync_folder(state_dir)?;
-            recover(&connection, &folder, milliseconds(SystemTime::now()))?;
+            recover(&connection, &folder, now())?;
         }
         Ok(Self {
             room: Room::new(&path),
@@ -118,6 +119,25 @@ impl Sqlite {
             .await
             .map_err(|_| SpoolError::gone(doing))?
     }
+
+    /// Does something to many rows in transactions that others need not wait long for. Returns how
+    /// many it was, at most `limit`.
+    async fn in_batches<O: Operation<Answer = usize>>(
+        &self,
+        limit: usize,
+        operation: impl Fn(usize) -> O,
+    ) -> Result<u64, SpoolError> {
+        let mut done = 0;
+        while done < limit {
+            let most = BATCH.min(limit - done);
+            let some = self.writer.run(operation(most)).await?;
+            done += some;
+            if some < most {
+                break;
+            }
+        }
+        Ok(done as u64)
+    }
 }
 
 #[async_trait]
@@ -131,15 +151,8 @@ impl Spool for Sqlite {
     }
 
     async fn append(&self, message: NewMessage) -> Result<(), SpoolError> {
-        check_id(&message.id)?;
-        if message.content.id != message.id || message.recipients.is_empty() {
-            // The caller's bug; nobody was told anything, so nothing is lost.
-            return Err(SpoolError::Identifier { id: message.id });
-        }
-        self.room(0)?;
-        self.writer
-            .run(Append::new(message, self.room.clone())?)
-            .await
+        let arrival = Arrival::new(message, self.room.clone())?;
+        self.writer.run(Append(arrival)).await
     }
 
     async fn claim(
@@ -148,31 +161,67 @@ impl Spool for Sqlite {
         lease: Duration,
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError> {
-        unimplemented!()
+        let now = milliseconds(now);
+        let lease = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let claim = Claim {
+            wanted: wanted.clone(),
+            now,
+            until: now.saturating_add(lease),
+            owner: self.owner,
+        };
+        self.writer.run(claim).await.map(|found| found.claimed)
     }
 
     async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {
-        unimplemented!()
+        let settle = Settle::new(id, settlements, now(), self.folder.clone())?;
+        self.writer.run(settle).await.map(|_| ())
     }
 
     async fn expedite(&self, lane: &str) -> Result<u64, SpoolError> {
-        unimplemented!()
+        let now = now();
+        self.in_batches(usize::MAX, |limit| Expedite {
+            lane: lane.to_owned(),
+            now,
+            limit,
+        })
+        .await
     }
 
     async fn lanes(&self) -> Result<Vec<LaneCount>, SpoolError> {
-        unimplemented!()
+        self.read("count what queues", |connection| {
+            query::lanes(connection, now())
+        })
+        .await
     }
 
     async fn queues(&self, lane: &str) -> Result<bool, SpoolError> {
-        unimplemented!()
+        let lane = lane.to_owned();
+        self.read("look into a lane", move |connection| {
+            query::queues(connection, &lane, now())
+        })
+        .await
     }
 
     async fn trouble(&self, lane: &str, trouble: Option<LaneTrouble>) -> Result<(), SpoolError> {
-        unimplemented!()
+        self.writer.run(SetTrouble::new(lane, trouble)?).await
     }
 
     async fn owed(&self, limit: usize, now: SystemTime) -> Result<Vec<Owed>, SpoolError> {
-        unimplemented!()
+        let now = milliseconds(now);
+        let found = self
+            .read("look for reports that are owed", move |connection| {
+                query::owed(connection, limit, now)
+            })
+            .await?;
+        for damaged in found.damaged {
+            let shelve = Shelve {
+                serial: damaged.serial,
+                id: damaged.id,
+                reason: damaged.reason,
+            };
+            self.writer.run(shelve).await?;
+        }
+        Ok(found.owed)
     }
 
     async fn reported(
@@ -181,11 +230,22 @@ impl Spool for Sqlite {
         notices: &[(u32, NoticeKind)],
         report: Option<NewMessage>,
     ) -> Result<(), SpoolError> {
-        unimplemented!()
+        let arrival = |report| Arrival::new(report, self.room.clone());
+        let reported = Reported {
+            id: id.to_owned(),
+            notices: notices.to_vec(),
+            report: report.map(arrival).transpose()?,
+            folder: self.folder.clone(),
+        };
+        self.writer.run(reported).await.map(|_| ())
     }
 
     async fn put_off(&self, id: &str, until: SystemTime) -> Result<(), SpoolError> {
-        unimplemented!()
+        let put_off = PutOff {
+            id: id.to_owned(),
+            until: milliseconds(until),
+        };
+        self.writer.run(put_off).await
     }
 
     async fn history(
@@ -194,11 +254,17 @@ impl Spool for Sqlite {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Past>, SpoolError> {
-        unimplemented!()
+        let filter = filter.clone();
+        self.read("read the history", move |connection| {
+            query::past(connection, &filter, after, limit)
+        })
+        .await
     }
 
     async fn forget(&self, before: SystemTime, limit: usize) -> Result<u64, SpoolError> {
-        unimplemented!()
+        let before = milliseconds(before);
+        self.in_batches(limit, |limit| Forget { before, limit })
+            .await
     }
 
     async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError> {
@@ -238,7 +304,7 @@ impl Spool for Sqlite {
         let alter = Alter {
             change,
             ids: ids.to_vec(),
-            now: milliseconds(SystemTime::now()),
+            now: now(),
             folder: self.folder.clone(),
         };
         self.writer.run(alter).await.map(|altered| altered.missing)
@@ -253,51 +319,6 @@ impl Spool for Sqlite {
     }
 }
 
-/// Opens one connection, with the schema as this version needs it.
-pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, SpoolError> {
-    let failed = |error| SpoolError::sqlite(format!("open {}", path.display()), error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    let found: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
-    if found > SCHEMA {
-        return Err(SpoolError::Newer {
-            path: path.to_owned(),
-            found,
-            known: SCHEMA,
-        });
-    }
-    if found == 0 && access == Access::Tool {
-        return Err(SpoolError::Absent {
-            path: path.to_owned(),
-        });
-    }
-    connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-        .map_err(failed)?;
-    connection
-        .execute_batch(&format!(
-            "PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = {CHECKPOINT};
-             PRAGMA journal_size_limit = 67108864;
-             PRAGMA cache_size = -16384;
-             PRAGMA temp_store = MEMORY;"
-        ))
-        .map_err(failed)?;
-    if found == 0 {
-        connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {} PRAGMA user_version = {SCHEMA}; COMMIT;",
-                include_str!("schema.sql")
-            ))
-            .map_err(failed)?;
-    }
-    Ok(connection)
-}
-
 /// Makes an empty file that only its owner can read; SQLite gives its log the same mode.
 fn create_file(path: &Path) -> Result<(), SpoolError> {
     OpenOptions::new()
@@ -307,6 +328,11 @@ fn create_file(path: &Path) -> Result<(), SpoolError> {
         .open(path)
         .map(|_| ())
         .map_err(|error| SpoolError::path("make", path, error))
+}
+
+/// This moment, as the database has times.
+fn now() -> i64 {
+    milliseconds(SystemTime::now())
 }
 
 /// As the database has times.

@@ -73,7 +73,7 @@ async fn a_missing_content_file_sets_its_message_aside_and_the_rest_goes_on() {
 async fn damaged_rows_are_set_aside_and_the_rest_goes_on() {
     let state = tempfile::tempdir().unwrap();
     let spool = open(state.path());
-    for number in 0..6 {
+    for number in 0..8 {
         append(
             &spool,
             &format!("a-{number}"),
@@ -89,14 +89,17 @@ async fn damaged_rows_are_set_aside_and_the_rest_goes_on() {
          UPDATE recipient SET notify = 99 WHERE message = (SELECT serial FROM message WHERE id = 'a-2');
          UPDATE recipient SET mailbox = CAST(x'ff' AS TEXT)
            WHERE message = (SELECT serial FROM message WHERE id = 'a-3');
-         UPDATE message SET content = x'00' WHERE id = 'a-4';",
+         UPDATE message SET content = x'00' WHERE id = 'a-4';
+         UPDATE recipient SET lane = CAST(x'6cff' AS TEXT)
+           WHERE message = (SELECT serial FROM message WHERE id = 'a-6');",
     );
     let claimed = claim(&spool).await;
     let ids: Vec<_> = claimed.iter().map(|one| one.message.id.as_str()).collect();
-    assert_eq!(ids, ["a-4", "a-5"]);
-    let entries = entries(&spool).await;
-    assert_eq!(entries.len(), 6);
-    for entry in &entries[..4] {
+    assert_eq!(ids, ["a-4", "a-5", "a-7"]);
+    let mut entries = entries(&spool).await;
+    assert_eq!(entries.len(), 8);
+    let bad_lane = entries.remove(6);
+    for entry in entries[..4].iter().chain([&bad_lane]) {
         assert_eq!(entry.state, State::Held, "{entry:?}");
         assert!(
             entry.recipients[0]
@@ -111,8 +114,11 @@ async fn damaged_rows_are_set_aside_and_the_rest_goes_on() {
         Err(SpoolError::Corrupt { .. })
     ));
     assert_eq!(read(&spool, "a-5").await.unwrap(), b"content");
-    // A person can take them out.
-    assert!(spool.remove(&["a-0".to_owned()]).await.unwrap().is_empty());
+    // A person can take them out, and sees that in the history.
+    let all: Vec<_> = (0..8).map(|number| format!("a-{number}")).collect();
+    assert!(spool.remove(&all).await.unwrap().is_empty());
+    let past = spool.history(&Filter::default(), None, 100).await.unwrap();
+    assert_eq!(past.len(), 8);
 }
 
 #[tokio::test]
@@ -143,7 +149,7 @@ async fn a_full_disk_is_told_and_loses_nothing() {
         .collect();
     assert_eq!(ids, ["a-1", "a-4"]);
     claim(&spool).await;
-    spool.settle("a-1", 0, Outcome::Delivered).await.unwrap();
+    settle(&spool, "a-1", 0, Outcome::Delivered).await;
     assert_eq!(read(&spool, "a-4").await.unwrap(), b"small");
 
     // The reserve: queued mail is settled even when no new mail is taken.
@@ -160,7 +166,7 @@ async fn a_full_disk_is_told_and_loses_nothing() {
         Err(SpoolError::Full { .. })
     ));
     assert_eq!(content_files(&spool), 0);
-    spool.settle("a-4", 0, Outcome::Delivered).await.unwrap();
+    settle(&spool, "a-4", 0, Outcome::Delivered).await;
     assert!(entries(&spool).await.is_empty());
 }
 
@@ -198,7 +204,7 @@ async fn a_service_starts_on_a_full_disk_and_files_without_a_row_go_first() {
     assert_eq!(entries(&spool).await[0].state, State::Delivering);
     damage(state.path(), "DROP TRIGGER fill");
     let later = SystemTime::now() + LEASE;
-    assert_eq!(spool.claim(10, LEASE, later).await.unwrap().len(), 1);
+    assert_eq!(claim_at(&spool, 10, later).await.len(), 1);
 }
 
 #[tokio::test]

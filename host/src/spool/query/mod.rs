@@ -1,17 +1,39 @@
 //! What is read from the database, on connections of their own: the writer never waits for them.
+//!
+//! Files: `list` has the messages in the queue, `condition` what a filter asks for; `lanes` counts,
+//! `owed` finds reports that are to be made, `past` reads the history. Here: the connections, and
+//! content.
+
+mod condition;
+mod lanes;
+mod list;
+mod owed;
+mod past;
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
-use super::content::{ContentReader, Folder};
-use super::entry::{Cursor, Detail, Entry, EntryRecipient, Filter};
+use super::content::Folder;
 use super::error::SpoolError;
-use super::row;
-use super::sqlite::{Access, connect};
+use super::reader::ContentReader;
+use super::schema::connect;
+use super::sqlite::Access;
+
+#[cfg(test)]
+pub(super) use lanes::{HELD, QUEUED, QUEUES};
+pub(super) use lanes::{lanes, queues};
+#[cfg(test)]
+pub(super) use list::statement as list_statement;
+pub(super) use list::{list, show};
+#[cfg(test)]
+pub(super) use owed::DUE as OWED;
+pub(super) use owed::owed;
+pub(super) use past::past;
+#[cfg(test)]
+pub(super) use past::statement as past_statement;
 
 /// Connections that are kept for the next reader.
 const MOST_IDLE: usize = 4;
@@ -64,71 +86,6 @@ impl Readers {
             .map_err(|error| SpoolError::sqlite("open the spool for reading", error))?;
         Ok(connection)
     }
-}
-
-/// One page of the list.
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-    after: Cursor,
-    limit: usize,
-) -> rusqlite::Result<Vec<Entry>> {
-    let now = SystemTime::now();
-    let mut messages = connection.prepare_cached(
-        "SELECT serial, id, received, reverse_path, identity, size FROM message
-         WHERE serial > ?1 AND (?2 IS NULL OR identity = ?2) ORDER BY serial",
-    )?;
-    let mut rows = messages.query(params![after.0, filter.identity])?;
-    let mut entries = Vec::new();
-    while entries.len() < limit {
-        let Some(row) = rows.next()? else { break };
-        let entry = row::entry(row, recipients(connection, row.get(0)?, now)?)?;
-        if filter.state.is_none_or(|state| state == entry.state) {
-            entries.push(entry);
-        }
-    }
-    Ok(entries)
-}
-
-/// All about one message.
-pub(super) fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<Detail>> {
-    let now = SystemTime::now();
-    let found = connection
-        .prepare_cached(
-            "SELECT serial, id, received, reverse_path, identity, size, peer, message_id
-             FROM message WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
-            let serial: i64 = row.get(0)?;
-            let entry = row::entry(row, recipients(connection, serial, now)?)?;
-            Ok((serial, entry, row::text(row, 6)?, row::text(row, 7)?))
-        })
-        .optional()?;
-    let Some((serial, entry, peer, message_id)) = found else {
-        return Ok(None);
-    };
-    let message = row::message(connection, serial)?.ok();
-    Ok(Some(Detail {
-        entry,
-        peer: peer.and_then(|peer| peer.parse().ok()),
-        message_id: message_id.unwrap_or_default(),
-        envelope: message.as_ref().map(|message| message.envelope.clone()),
-        facts: message.map(|message| message.facts),
-    }))
-}
-
-fn recipients(
-    connection: &Connection,
-    serial: i64,
-    now: SystemTime,
-) -> rusqlite::Result<Vec<EntryRecipient>> {
-    connection
-        .prepare_cached(
-            "SELECT mailbox, state, attempts, due, last_reply FROM recipient
-             WHERE message = ?1 ORDER BY ordinal",
-        )?
-        .query_map([serial], |row| row::entry_recipient(row, now))?
-        .collect()
 }
 
 /// Size, digest and inline content of a message.

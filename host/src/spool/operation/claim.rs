@@ -1,0 +1,246 @@
+//! Hands out recipients that are due, lane by lane.
+//!
+//! A loose scan of an index: the first entry of a lane says its name and when the first of it is due,
+//! so a lane costs one step down the tree however much queues in it, and one that has no room or
+//! nothing due costs no more than that.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+
+use super::super::entry::State;
+use super::super::lane::Wanted;
+use super::super::message::{Claimed, Message};
+use super::super::row;
+use super::super::writer::Operation;
+use super::{Done, report, set_aside};
+
+/// The first entry of the first lane.
+pub(in super::super) const FIRST_LANE: &str =
+    "SELECT lane, due FROM recipient INDEXED BY recipient_due
+     WHERE due IS NOT NULL ORDER BY lane, due LIMIT 1";
+/// The first entry of the next lane.
+pub(in super::super) const NEXT_LANE: &str =
+    "SELECT lane, due FROM recipient INDEXED BY recipient_due
+     WHERE lane > ?1 AND due IS NOT NULL ORDER BY lane, due LIMIT 1";
+/// What is due in one lane, the longest due first.
+pub(in super::super) const DUE: &str =
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told
+     FROM recipient INDEXED BY recipient_due
+     WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
+
+/// Takes recipients that are due, with a lease on each.
+pub(in super::super) struct Claim {
+    pub(in super::super) wanted: Wanted,
+    pub(in super::super) now: i64,
+    pub(in super::super) until: i64,
+    pub(in super::super) owner: i64,
+}
+
+/// What a claim found.
+#[derive(Default)]
+pub(in super::super) struct Found {
+    pub(in super::super) claimed: Vec<Claimed>,
+    damaged: Vec<(String, String)>,
+    /// Messages by their serials; `None`: damaged.
+    messages: HashMap<i64, Option<Arc<Message>>>,
+}
+
+impl Operation for Claim {
+    type Answer = Found;
+
+    fn doing(&self) -> String {
+        "claim due recipients".to_owned()
+    }
+
+    fn run(&mut self, connection: &Connection) -> Done<Found> {
+        let mut found = Found::default();
+        if self.wanted.otherwise == 0 {
+            for lane in self.named() {
+                self.take(connection, lane.as_bytes(), &mut found)?;
+            }
+        } else {
+            self.scan(connection, &mut found)?;
+        }
+        Ok(Ok(found))
+    }
+
+    fn committed(&mut self, found: &Found) {
+        for (id, reason) in &found.damaged {
+            report(id, reason);
+        }
+    }
+}
+
+impl Claim {
+    /// Lanes with room where no other has any, from the one after `after`.
+    fn named(&self) -> Vec<&str> {
+        let wanted = &self.wanted;
+        let mut lanes: Vec<&str> = wanted
+            .lanes
+            .iter()
+            .filter(|(_, room)| **room > 0)
+            .map(|(lane, _)| lane.as_str())
+            .collect();
+        lanes.sort_unstable();
+        let before = lanes.partition_point(|lane| *lane <= wanted.after.as_str());
+        lanes.rotate_left(before);
+        lanes
+    }
+
+    /// Goes through all lanes once, from the one after `after`, until it has all that is wanted.
+    fn scan(&self, connection: &Connection, found: &mut Found) -> rusqlite::Result<()> {
+        let after = self.wanted.after.as_bytes();
+        let mut lane = after.to_vec();
+        let mut again = false;
+        loop {
+            let next = match next_lane(connection, Some(&lane))? {
+                Some(next) => Some(next),
+                // Past the last one: from the first on, up to where it began.
+                None if !again => {
+                    again = true;
+                    next_lane(connection, None)?
+                }
+                None => None,
+            };
+            let Some((name, due)) = next else {
+                return Ok(());
+            };
+            if again && name.as_slice() > after {
+                return Ok(());
+            }
+            if due <= self.now {
+                self.take(connection, &name, found)?;
+            }
+            if found.claimed.len() >= self.wanted.total {
+                return Ok(());
+            }
+            lane = name;
+        }
+    }
+
+    /// Takes what is due in one lane, as far as there is room.
+    fn take(
+        &self,
+        connection: &Connection,
+        lane: &[u8],
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
+        let room = self
+            .wanted
+            .room(&String::from_utf8_lossy(lane))
+            .min(self.wanted.total.saturating_sub(found.claimed.len()));
+        let before = found.claimed.len();
+        loop {
+            let room = (before + room).saturating_sub(found.claimed.len());
+            if room == 0 {
+                return Ok(());
+            }
+            let damaged = found.damaged.len();
+            self.take_once(connection, lane, room, found)?;
+            // Only what is damaged leaves room for others, and it is not due any more.
+            if found.damaged.len() == damaged {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_once(
+        &self,
+        connection: &Connection,
+        lane: &[u8],
+        room: usize,
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let due: Vec<_> = connection
+            .prepare_cached(DUE)?
+            .query_map(params![Octets(lane), self.now, limit], |row| {
+                Ok((row.get(0)?, row::due(row)))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut lease = connection.prepare_cached(
+            "UPDATE recipient SET state = ?1, due = ?2, owner = ?3, attempts = attempts + 1
+             WHERE message = ?4 AND ordinal = ?5",
+        )?;
+        for (serial, due) in due {
+            let Some(message) = found.message(connection, serial)? else {
+                continue;
+            };
+            match due {
+                Ok(due) => {
+                    let ordinal = due.ordinal;
+                    let state = State::Delivering.code();
+                    lease.execute(params![state, self.until, self.owner, serial, ordinal])?;
+                    found.claimed.push(Claimed {
+                        message,
+                        ordinal,
+                        recipient: due.recipient,
+                        attempts: due.attempts.saturating_add(1),
+                        lane: due.lane,
+                        delay_told: due.delay_told,
+                    });
+                }
+                Err(reason) => {
+                    set_aside(connection, serial, &reason)?;
+                    found.messages.insert(serial, None);
+                    found.claimed.retain(|one| one.message.id != message.id);
+                    found.damaged.push((message.id.clone(), reason));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    /// The message of a due recipient, unless it is damaged; then it is set aside.
+    fn message(
+        &mut self,
+        connection: &Connection,
+        serial: i64,
+    ) -> rusqlite::Result<Option<Arc<Message>>> {
+        if let Some(known) = self.messages.get(&serial) {
+            return Ok(known.clone());
+        }
+        let message = match row::message(connection, serial)? {
+            Ok(message) => Some(Arc::new(message)),
+            Err(damage) => {
+                set_aside(connection, serial, &damage.1)?;
+                self.damaged.push(damage);
+                None
+            }
+        };
+        self.messages.insert(serial, message.clone());
+        Ok(message)
+    }
+}
+
+/// Name of the lane after this one, and when the first of it is due.
+fn next_lane(
+    connection: &Connection,
+    after: Option<&[u8]>,
+) -> rusqlite::Result<Option<(Vec<u8>, i64)>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let name = row.get_ref(0)?.as_bytes()?.to_vec();
+        Ok((name, row.get(1)?))
+    };
+    match after {
+        Some(after) => connection
+            .prepare_cached(NEXT_LANE)?
+            .query_row([Octets(after)], read),
+        None => connection.prepare_cached(FIRST_LANE)?.query_row([], read),
+    }
+    .optional()
+}
+
+/// Text as it lies in the database: a damaged name must not stop the scan.
+struct Octets<'a>(&'a [u8]);
+
+impl ToSql for Octets<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}

@@ -1,0 +1,95 @@
+//! The database's form: `schema.sql` for a new one, `from_1.sql` for one that an older version left.
+//!
+//! The version is the database's `user_version`. The service brings an older database up to date
+//! before it does anything else, in one transaction; a tool does not, since the service of the older
+//! version may still be at work on it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::SpoolError;
+use super::sqlite::Access;
+
+/// Version of `schema.sql`.
+const CURRENT: i64 = 2;
+/// How long to wait for another process's transaction; they are short.
+const BUSY: Duration = Duration::from_secs(10);
+/// Pages in the write-ahead log at which it is copied into the database: a checkpoint syncs twice,
+/// so a larger one costs less a message (measured), and 16 MiB are read quickly after a crash.
+const CHECKPOINT: i64 = 4000;
+
+/// Opens one connection, with the schema as this version needs it.
+pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, SpoolError> {
+    let failed = |error| SpoolError::sqlite(format!("open {}", path.display()), error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found = version(&connection).map_err(failed)?;
+    match (found, access) {
+        (0, Access::Tool) => {
+            return Err(SpoolError::Absent {
+                path: path.to_owned(),
+            });
+        }
+        (..CURRENT, Access::Tool) => {
+            return Err(SpoolError::Older {
+                path: path.to_owned(),
+                found,
+                known: CURRENT,
+            });
+        }
+        (CURRENT.., _) if found > CURRENT => {
+            return Err(SpoolError::Newer {
+                path: path.to_owned(),
+                found,
+                known: CURRENT,
+            });
+        }
+        _ => {}
+    }
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .map_err(failed)?;
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = {CHECKPOINT};
+             PRAGMA journal_size_limit = 67108864;
+             PRAGMA cache_size = -16384;
+             PRAGMA temp_store = MEMORY;"
+        ))
+        .map_err(failed)?;
+    if found < CURRENT {
+        update(&mut connection, found).map_err(|error| {
+            let doing = format!("bring {} up to date", path.display());
+            SpoolError::sqlite(doing, error)
+        })?;
+        if found > 0 {
+            tracing::info!(
+                from = found,
+                to = CURRENT,
+                "the spool was brought up to date"
+            );
+        }
+    }
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Makes the schema, or takes the steps from an older one, all or nothing.
+fn update(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(if found == 0 {
+        include_str!("schema.sql")
+    } else {
+        include_str!("from_1.sql")
+    })?;
+    transaction.pragma_update(None, "user_version", CURRENT)?;
+    transaction.commit()
+}
