@@ -1,7 +1,7 @@
 //! `pillarbox check`: reads the configuration and what it names, and reports all that is wrong at
 //! once, as the account that the service will run as would find it.
 
-mod account;
+pub(super) mod account;
 mod certificate;
 
 use std::fs;

@@ -132,6 +132,7 @@ impl Dialogue {
                         status: Some((4, 4, 2)),
                         lines: vec![text.clone()],
                     }),
+                    said: false,
                     notifies: false,
                 })
             })

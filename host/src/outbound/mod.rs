@@ -54,7 +54,7 @@ pub use login::{CredentialsError, Login, Provider};
 pub use resolve::{Resolve, ResolveError};
 pub use timeouts::Timeouts;
 pub use trace::{Side, Trace};
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, Witness};
 
 use std::fmt;
 use std::path::PathBuf;

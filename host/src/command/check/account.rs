@@ -10,7 +10,7 @@ use nix::unistd::{User, getegid, geteuid, getgrouplist, getgroups};
 
 /// An account with its groups.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(in crate::command) struct Account {
     name: String,
     user: u32,
     groups: Vec<u32>,
@@ -18,7 +18,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The account of this name, or the one of this process.
-    pub(super) fn of(name: Option<&str>) -> Result<Self, String> {
+    pub(in crate::command) fn of(name: Option<&str>) -> Result<Self, String> {
         let Some(name) = name else { return Self::own() };
         let failed = |error: nix::Error| format!("cannot look up the account {name}: {error}");
         let Some(user) = User::from_name(name).map_err(failed)? else {
@@ -98,7 +98,7 @@ impl Account {
     }
 
     /// Whether it can make files in a folder, which may have to be made too; else why not.
-    pub(super) fn may_fill(&self, folder: &Path) -> Result<(), String> {
+    pub(in crate::command) fn may_fill(&self, folder: &Path) -> Result<(), String> {
         let there = folder
             .ancestors()
             .find(|folder| folder.exists())

@@ -94,6 +94,7 @@ impl Report {
         let untried = || Outcome {
             verdict: Verdict::Deferred,
             reply: None,
+            said: false,
             notifies: false,
         };
         Self {
@@ -283,6 +284,7 @@ mod tests {
                 status: None,
                 lines: vec!["x".into()],
             }),
+            said: code.is_some(),
             notifies: false,
         })
     }

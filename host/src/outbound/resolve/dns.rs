@@ -13,6 +13,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(test)]
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
@@ -85,6 +86,11 @@ impl Dns {
     pub(super) fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+
+    #[cfg(test)]
+    pub(super) fn options(&self) -> &ResolverOpts {
+        self.resolver.options()
     }
 
     /// The same with another hosts file.
