@@ -290,7 +290,13 @@ mod tests {
         let began = Instant::now();
         // More than a pipe holds, and nobody reads it.
         let text = "x".repeat(1_000_000);
-        command_of("sleep 60 & sleep 60", "a", &text, Duration::from_millis(200)).await;
+        command_of(
+            "sleep 60 & sleep 60",
+            "a",
+            &text,
+            Duration::from_millis(200),
+        )
+        .await;
         assert!(began.elapsed() < Duration::from_secs(20));
     }
 
@@ -298,7 +304,10 @@ mod tests {
     async fn commands_come_one_at_a_time_and_seldom() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("told");
-        let command = format!("printf '%s\\n' \"$PILLARBOX_ALARM\" >> '{}'", file.display());
+        let command = format!(
+            "printf '%s\\n' \"$PILLARBOX_ALARM\" >> '{}'",
+            file.display()
+        );
         let alarms = Alarms::new(Some(command));
         let telling = {
             let alarms = Arc::clone(&alarms);

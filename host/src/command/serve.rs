@@ -286,7 +286,10 @@ pub(crate) async fn serve(
             "connections were still open at the end"
         );
     }
-    if tokio::time::timeout(Duration::from_secs(5), relay).await.is_err() {
+    if tokio::time::timeout(Duration::from_secs(5), relay)
+        .await
+        .is_err()
+    {
         tracing::warn!("attempts were cut short at the end; the next service repeats them");
     }
     let _ = std::fs::remove_file(control::path(&config.state_dir));

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::Shared;
 use super::exchange::exchangers;
 use super::health::Obstacle;
 use super::judgement::{self, Judgement};
 use super::lane::Lane;
-use super::Shared;
 use crate::outbound::{Dialogue, Security, Target, Unopened};
 use crate::route::{Endpoint, Hops, NextHop, Route, Upstream};
 use crate::sandbox::v0_1::types::TlsFacts;
@@ -77,34 +77,32 @@ pub(super) async fn open(
     let begun = SystemTime::now();
     let upstreams = match &next_hop.hops {
         Hops::Configured(upstreams) => upstreams.clone(),
-        Hops::Mx { port } => {
-            exchangers(&*shared.relay.resolver, domain, &shared.relay.hostname)
-                .await
-                .map_err(|none| NotOpened {
-                    judgement: if none.is_final() {
-                        Judgement::Refused
-                    } else {
-                        Judgement::Obstacle(Obstacle::Away)
-                    },
-                    attempt: Attempt {
-                        route: route.name.clone(),
-                        stage: Stage::Lookup,
-                        status: Some(none.status),
-                        text: none.text,
-                        at: SystemTime::now(),
-                        ..Attempt::default()
-                    },
-                    begun,
-                    crowded: false,
-                })?
-                .into_iter()
-                .map(|host| Upstream {
-                    endpoint: Endpoint::Host { host, port: *port },
-                    implicit: false,
-                    lmtp: false,
-                })
-                .collect()
-        }
+        Hops::Mx { port } => exchangers(&*shared.relay.resolver, domain, &shared.relay.hostname)
+            .await
+            .map_err(|none| NotOpened {
+                judgement: if none.is_final() {
+                    Judgement::Refused
+                } else {
+                    Judgement::Obstacle(Obstacle::Away)
+                },
+                attempt: Attempt {
+                    route: route.name.clone(),
+                    stage: Stage::Lookup,
+                    status: Some(none.status),
+                    text: none.text,
+                    at: SystemTime::now(),
+                    ..Attempt::default()
+                },
+                begun,
+                crowded: false,
+            })?
+            .into_iter()
+            .map(|host| Upstream {
+                endpoint: Endpoint::Host { host, port: *port },
+                implicit: false,
+                lmtp: false,
+            })
+            .collect(),
     };
     let first = preferred(lane, upstreams.len());
     let mut failures = Vec::new();
@@ -154,7 +152,10 @@ async fn one(
             .is_some_and(|reply| reply.code / 100 == 5);
     match &next_hop.login.provider {
         Some(provider) if about_us && provider.refused().await => {
-            tracing::info!(server = target.host, "a token was refused; once more with a new one");
+            tracing::info!(
+                server = target.host,
+                "a token was refused; once more with a new one"
+            );
             Dialogue::open(&build, &target, &next_hop.login, None).await
         }
         _ => Err(unopened),

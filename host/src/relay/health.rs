@@ -209,7 +209,11 @@ impl Health {
         now: SystemTime,
         longest: Duration,
     ) -> Change {
-        if self.trouble.as_ref().is_some_and(|unwell| unwell.met > begun) {
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|unwell| unwell.met > begun)
+        {
             return Change::None;
         }
         let attempts = self.trouble.as_ref().map_or(0, |unwell| unwell.attempts);
@@ -237,7 +241,14 @@ impl Health {
                     return Change::Worse;
                 }
                 let anew = self.faults == MOST_FAULTS;
-                self.fall(Trouble::Paused, attempt, now, longest.min(PAUSE), true, true);
+                self.fall(
+                    Trouble::Paused,
+                    attempt,
+                    now,
+                    longest.min(PAUSE),
+                    true,
+                    true,
+                );
                 if anew { Change::Paused } else { Change::Worse }
             }
         }
@@ -363,7 +374,11 @@ mod tests {
     fn what_comes_back_is_not_met_by_all_that_waited() {
         let now = SystemTime::now();
         let mut health = Health::new();
-        assert_eq!(health.window(20, now), 1, "nor is one of which nothing is known");
+        assert_eq!(
+            health.window(20, now),
+            1,
+            "nor is one of which nothing is known"
+        );
         health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
         assert_eq!(health.opened(), Change::Well);
         assert_eq!(health.window(20, now), 1);
@@ -385,9 +400,8 @@ mod tests {
         let now = SystemTime::now();
         let later = now + Duration::from_secs(1);
         let mut health = Health::new();
-        let mut fault = |begun, at| {
-            health.obstructed(Obstacle::Fault, &attempt(), begun, at, LONGEST)
-        };
+        let mut fault =
+            |begun, at| health.obstructed(Obstacle::Fault, &attempt(), begun, at, LONGEST);
         assert_eq!(fault(now, later), Change::Worse);
         for _ in 0..20 {
             assert_eq!(fault(now, later), Change::None);

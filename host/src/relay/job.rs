@@ -50,7 +50,10 @@ pub(super) fn sort(claimed: Vec<Claimed>, routes: &Routes) -> Sorted {
         };
         let lane = route.lane(&one.recipient.mailbox);
         let key = (one.message.id.clone(), lane.clone());
-        match places.get(&key).and_then(|place| sorted.jobs.get_mut(*place)) {
+        match places
+            .get(&key)
+            .and_then(|place| sorted.jobs.get_mut(*place))
+        {
             Some(job) => job.recipients.push(one),
             None => {
                 places.insert(key, sorted.jobs.len());

@@ -134,10 +134,7 @@ pub(super) fn status(error: &OutboundError) -> Option<Status> {
 /// What the server said, and the text of our own finding.
 pub(super) fn words(error: &OutboundError) -> (Option<Reply>, String) {
     match error {
-        OutboundError::Failed(failure) => (
-            failure.reply.as_ref().map(reply),
-            failure.text.clone(),
-        ),
+        OutboundError::Failed(failure) => (failure.reply.as_ref().map(reply), failure.text.clone()),
         error => (None, crate::relay::with_causes(error)),
     }
 }
@@ -194,8 +191,8 @@ pub(super) fn ground(outcome: &Outcome, failure: Option<&Failure>) -> Ground {
 /// Whether a transaction on a connection that had carried others should be tried once more on a
 /// new one, at once: the server ended the session, or wants no more messages on it.
 pub(super) fn deserves_another(outcomes: &[Outcome], failure: Option<&Failure>) -> bool {
-    let early = failure
-        .is_none_or(|failure| matches!(failure.stage, Reached::Envelope | Reached::Ended));
+    let early =
+        failure.is_none_or(|failure| matches!(failure.stage, Reached::Envelope | Reached::Ended));
     let enough = |outcome: &Outcome| {
         outcome
             .reply

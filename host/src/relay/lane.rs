@@ -180,7 +180,7 @@ impl Inner {
             Delivery::Relay(next_hop) => {
                 let now = SystemTime::now();
                 self.health.window(next_hop.per_lane(), now).max(1)
-            },
+            }
             _ => MOST_LOCAL,
         }
     }
@@ -211,7 +211,11 @@ impl Inner {
 
     /// Notes what a worker does.
     pub(super) fn set(&mut self, worker: u64, job: Option<Instant>) {
-        match self.workers.iter_mut().find(|(number, _)| *number == worker) {
+        match self
+            .workers
+            .iter_mut()
+            .find(|(number, _)| *number == worker)
+        {
             Some((_, since)) => *since = job,
             None => self.workers.push((worker, job)),
         }

@@ -133,10 +133,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(
-        relay: Relay,
-        stalled_after: Duration,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+    fn new(relay: Relay, stalled_after: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, happened) = mpsc::unbounded_channel();
         let shared = Self {
             relay,

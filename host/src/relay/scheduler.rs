@@ -160,9 +160,7 @@ impl Scheduler {
         if in_hand >= MOST_IN_HAND {
             return false;
         }
-        self.asked
-            || in_hand == 0
-            || self.shared.lanes().values().any(|lane| lane.is_low())
+        self.asked || in_hand == 0 || self.shared.lanes().values().any(|lane| lane.is_low())
     }
 
     async fn claim(&mut self) {

@@ -140,7 +140,10 @@ pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Ve
         if let Some(one) = claimed.iter().find(|one| one.ordinal == settlement.ordinal) {
             tell(&message, one, settlement);
             if settlement.outcome == Outcome::Held && message.envelope.reverse_path.is_empty() {
-                last_resort.push((one.recipient.mailbox.clone(), settlement.attempt.last_reply()));
+                last_resort.push((
+                    one.recipient.mailbox.clone(),
+                    settlement.attempt.last_reply(),
+                ));
             }
         }
     }
@@ -176,7 +179,10 @@ pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Ve
             "message {} with the null reverse-path cannot be delivered to <{mailbox}> and is held: {reply}; look at it with `pillarbox queue show {}`, then release or remove it",
             message.id, message.id
         );
-        shared.relay.alarm.raise(&format!("held {}", message.id), &text);
+        shared
+            .relay
+            .alarm
+            .raise(&format!("held {}", message.id), &text);
     }
 }
 

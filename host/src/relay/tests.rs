@@ -11,7 +11,9 @@ use super::*;
 use crate::outbound::resolve::{Exchanger, ResolveError};
 use crate::route::{Delivery, Route};
 use crate::spool::tests::message;
-use crate::spool::{Access, Attempt, Claimed, Entry, Filter, Outcome, Settlement, Sqlite, State, Wanted};
+use crate::spool::{
+    Access, Attempt, Claimed, Entry, Filter, Outcome, Settlement, Sqlite, State, Wanted,
+};
 use async_trait::async_trait;
 
 mod faulty;
@@ -346,10 +348,6 @@ async fn shutdown_ends_what_runs_and_begins_nothing() {
     scene.append("a-1", &["bob@example.net"]).await;
     assert_eq!(scene.entries().await[0].state, State::Waiting);
     // And an outcome from elsewhere is as good.
-    scene
-        .spool
-        .settle("a-1", vec![delivered()])
-        .await
-        .unwrap();
+    scene.spool.settle("a-1", vec![delivered()]).await.unwrap();
     assert!(scene.entries().await.is_empty());
 }

@@ -12,8 +12,8 @@ use super::health::{Change, Obstacle};
 use super::job::Job;
 use super::judgement::{Judgement, deserves_another, ground};
 use super::lane::Lane;
-use super::removable::Removable;
 use super::local::{Trouble, abandon, content_trouble};
+use super::removable::Removable;
 use super::settle::{Case, Patience, Teller, settle};
 use super::{Event, Shared, local};
 use crate::route::{Delivery, NextHop, Route, domain};
@@ -58,9 +58,10 @@ impl Worker {
                 break;
             };
             if self.shared.ends() {
-                self.shared
-                    .begun
-                    .end(&job.message.id, job.recipients.iter().map(|one| one.ordinal));
+                self.shared.begun.end(
+                    &job.message.id,
+                    job.recipients.iter().map(|one| one.ordinal),
+                );
                 break;
             }
             let ordinals = job.recipients.iter().map(|one| one.ordinal).collect();

@@ -275,9 +275,8 @@ fn assemble(header: String, boundary: &str, parts: &[Part]) -> Vec<u8> {
         let encoding = part.encoding.name();
         octets.extend_from_slice(format!("Content-Type: {}\r\n", part.media_type).as_bytes());
         if part.encoding != Encoding::SevenBit {
-            octets.extend_from_slice(
-                format!("Content-Transfer-Encoding: {encoding}\r\n").as_bytes(),
-            );
+            octets
+                .extend_from_slice(format!("Content-Transfer-Encoding: {encoding}\r\n").as_bytes());
         }
         octets.extend_from_slice(b"\r\n");
         octets.extend_from_slice(&part.octets);

@@ -114,7 +114,12 @@ mod tests {
             (vec![b'a'; 998], true),
             (vec![b'a'; 999], false),
         ] {
-            assert_eq!(is_lines(&octets), good, "{:?}", String::from_utf8_lossy(&octets));
+            assert_eq!(
+                is_lines(&octets),
+                good,
+                "{:?}",
+                String::from_utf8_lossy(&octets)
+            );
         }
     }
 
@@ -136,7 +141,9 @@ mod tests {
 
     /// The other direction, by the rules of RFC 2045 section 6.7.
     fn decoded(text: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8(text.to_vec()).unwrap().replace("=\r\n", "");
+        let text = String::from_utf8(text.to_vec())
+            .unwrap()
+            .replace("=\r\n", "");
         let mut octets = Vec::new();
         let mut rest = text.as_str();
         while let Some(at) = rest.find('=') {

@@ -222,14 +222,24 @@ mod tests {
         field(&mut text, "Subject", &format!("{} b", "a".repeat(80)));
         assert_eq!(text, format!("Subject: {}\r\n b\r\n", "a".repeat(80)));
         text.clear();
-        fold(&mut text, "Diagnostic-Code", ["smtp; 550-a", "550 b"].into_iter());
+        fold(
+            &mut text,
+            "Diagnostic-Code",
+            ["smtp; 550-a", "550 b"].into_iter(),
+        );
         assert_eq!(text, "Diagnostic-Code: smtp; 550-a\r\n 550 b\r\n");
     }
 
     #[test]
     fn text_that_would_steer_a_terminal_is_harmless() {
-        assert_eq!(one_line("a\r\nBcc: b\x1b[2J\u{202e}c\0", 100), "a Bcc: b?[2J?c");
-        assert_eq!(visible("\"a  b\"@example.net\r\n"), "\"a  b\"@example.net??");
+        assert_eq!(
+            one_line("a\r\nBcc: b\x1b[2J\u{202e}c\0", 100),
+            "a Bcc: b?[2J?c"
+        );
+        assert_eq!(
+            visible("\"a  b\"@example.net\r\n"),
+            "\"a  b\"@example.net??"
+        );
         assert_eq!(one_line("abc def", 4), "abc ...");
     }
 

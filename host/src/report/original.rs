@@ -125,8 +125,8 @@ fn embedded(
     if international {
         // Between servers without SMTPUTF8 only encoded (RFC 6532 section 3.7). Where the reverse-path
         // is not ASCII the report needs SMTPUTF8 anyway.
-        let raw = is_lines(content)
-            && (content.is_ascii() || !message.envelope.reverse_path.is_ascii());
+        let raw =
+            is_lines(content) && (content.is_ascii() || !message.envelope.reverse_path.is_ascii());
         let encoding = if raw {
             Encoding::plainest(content)
         } else {
@@ -170,13 +170,18 @@ fn is_field(line: &[u8]) -> bool {
         .iter()
         .take_while(|octet| octet.is_ascii_graphic() && **octet != b':')
         .count();
-    let rest = line[name..].iter().find(|octet| !matches!(octet, b' ' | b'\t'));
+    let rest = line[name..]
+        .iter()
+        .find(|octet| !matches!(octet, b' ' | b'\t'));
     name > 0 && rest == Some(&b':')
 }
 
 /// At most so many octets: whole fields, else whole lines, else what there is.
 fn shortened(header: &[u8], most: usize) -> &[u8] {
-    let Some(front) = header.get(..most).filter(|front| front.len() < header.len()) else {
+    let Some(front) = header
+        .get(..most)
+        .filter(|front| front.len() < header.len())
+    else {
         return header;
     };
     let (mut fields, mut lines, mut end) = (0, 0, 0);
@@ -213,7 +218,11 @@ mod tests {
             ("\r\nbody: x\r\n", ""),
             ("", ""),
         ] {
-            assert_eq!(header_section(content.as_bytes()), header.as_bytes(), "{content:?}");
+            assert_eq!(
+                header_section(content.as_bytes()),
+                header.as_bytes(),
+                "{content:?}"
+            );
         }
     }
 

@@ -16,9 +16,7 @@ use super::original::{HEADER_LIMIT, Original, whole};
 use crate::alarm::Alarm;
 use crate::relay::CurrentRoutes;
 use crate::route::{Delivery, Query, domain};
-use crate::spool::{
-    NewMessage, NewRecipient, NewState, NoticeKind, Owed, Spool, SpoolError,
-};
+use crate::spool::{NewMessage, NewRecipient, NewState, NoticeKind, Owed, Spool, SpoolError};
 
 /// How often the spool is asked without a reason: for what was put off, and after trouble.
 const LOOK: Duration = Duration::from_secs(1);

@@ -31,8 +31,7 @@ pub(super) fn part(
     // RFC 3464 sections 2.2.2 and 2.2.5
     field(&mut part, "Reporting-MTA", &format!("dns; {hostname}"));
     field(&mut part, "Arrival-Date", &date(owed.message.received));
-    let budget =
-        (DIAGNOSTICS / owed.notices.len().max(1)).clamp(LEAST_DIAGNOSTIC, MOST_DIAGNOSTIC);
+    let budget = (DIAGNOSTICS / owed.notices.len().max(1)).clamp(LEAST_DIAGNOSTIC, MOST_DIAGNOSTIC);
     for (number, notice) in owed.notices.iter().enumerate() {
         let until = until.get(number).copied().flatten();
         part.push_str("\r\n");
@@ -62,7 +61,11 @@ fn recipient(
     }
     // RFC 6533 section 3: `rfc822` is for ASCII.
     let mailbox = visible(&notice.recipient.mailbox);
-    let kind = if mailbox.is_ascii() { "rfc822" } else { "utf-8" };
+    let kind = if mailbox.is_ascii() {
+        "rfc822"
+    } else {
+        "utf-8"
+    };
     let mailbox = encoded(&mailbox, international);
     field(part, "Final-Recipient", &format!("{kind}; {mailbox}"));
     field(part, "Action", action(notice.kind));
@@ -109,7 +112,11 @@ pub(super) fn status(notice: &Notice) -> Status {
     // A code whose class is not the reply's is none (R2034-4-b).
     let said = reply
         .as_ref()
-        .and_then(|reply| reply.status.filter(|status| u16::from(status.0) == reply.code / 100))
+        .and_then(|reply| {
+            reply
+                .status
+                .filter(|status| u16::from(status.0) == reply.code / 100)
+        })
         .or(*status);
     match notice.kind {
         NoticeKind::Failed => match (said, reply) {
@@ -205,7 +212,11 @@ pub(super) fn reply_lines(reply: &Reply, budget: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn notice(kind: NoticeKind, reply: Option<(u16, Option<Status>)>, own: Option<Status>) -> Notice {
+    fn notice(
+        kind: NoticeKind,
+        reply: Option<(u16, Option<Status>)>,
+        own: Option<Status>,
+    ) -> Notice {
         Notice {
             ordinal: 0,
             recipient: crate::spool::Recipient::default(),

@@ -111,9 +111,11 @@ fn answer(
     match says {
         Truncated(_) if way == "UDP" => response.metadata.truncation = true,
         Records(records) | Truncated(records) => {
-            response.add_answers(records.into_iter().map(|(owner, data)| {
-                Record::from_rdata(owner.parse().unwrap(), 86_400, data)
-            }));
+            response.add_answers(
+                records
+                    .into_iter()
+                    .map(|(owner, data)| Record::from_rdata(owner.parse().unwrap(), 86_400, data)),
+            );
         }
         Nothing => {
             response.add_authority(soa(&query));
@@ -291,7 +293,11 @@ async fn both_families_are_asked_and_one_of_them_is_enough() {
     for (sixes, fours, known) in [
         (Code(ResponseCode::NXDomain), Nothing, true),
         (Nothing, Code(ResponseCode::ServFail), false),
-        (Code(ResponseCode::ServFail), Code(ResponseCode::NXDomain), false),
+        (
+            Code(ResponseCode::ServFail),
+            Code(ResponseCode::NXDomain),
+            false,
+        ),
     ] {
         let server = Server::start(vec![
             ("h.example.org.", RecordType::AAAA, sixes),
@@ -344,8 +350,7 @@ async fn r7766_5_a_truncated_answer_is_had_by_tcp() {
     let many: Vec<_> = (0..60)
         .map(|number| ("example.org.", mx(number, "mail.example.org.")))
         .collect();
-    let server =
-        Server::start(vec![("example.org.", RecordType::MX, Truncated(many))]).await;
+    let server = Server::start(vec![("example.org.", RecordType::MX, Truncated(many))]).await;
     let exchangers = server.dns().exchangers("example.org").await.unwrap();
     assert_eq!(exchangers.len(), 60);
     let ways: Vec<_> = server.asked().iter().map(|(way, ..)| *way).collect();
@@ -359,7 +364,10 @@ async fn r5891_4_4_names_are_asked_for_as_a_labels_and_addresses_not_at_all() {
     let server = Server::start(vec![(
         "xn--bcher-kva.example.",
         RecordType::MX,
-        Records(vec![("xn--bcher-kva.example.", mx(10, "mail.example.org."))]),
+        Records(vec![(
+            "xn--bcher-kva.example.",
+            mx(10, "mail.example.org."),
+        )]),
     )])
     .await;
     let dns = server.dns();
@@ -380,8 +388,14 @@ async fn r5891_4_4_names_are_asked_for_as_a_labels_and_addresses_not_at_all() {
 
 #[test]
 fn names_for_tls_are_a_labels_without_the_final_dot() {
-    assert_eq!(ascii("Bücher.example.").as_deref(), Some("xn--bcher-kva.example"));
-    assert_eq!(ascii("Mail.Example.ORG").as_deref(), Some("mail.example.org"));
+    assert_eq!(
+        ascii("Bücher.example.").as_deref(),
+        Some("xn--bcher-kva.example")
+    );
+    assert_eq!(
+        ascii("Mail.Example.ORG").as_deref(),
+        Some("mail.example.org")
+    );
     assert_eq!(ascii("my_host.example").as_deref(), Some("my_host.example"));
     assert_eq!(ascii("a..b"), None);
 }
@@ -415,8 +429,16 @@ async fn the_hosts_file_is_before_dns_and_read_again_when_it_changes() {
     let hosts = folder.path().join("hosts");
     fs::write(&hosts, "192.0.2.7 Smarthost smarthost.example.org # ours\n").unwrap();
     let dns = server.dns().with_hosts(&hosts);
-    for name in ["smarthost", "smarthost.example.org", "SMARTHOST.example.org."] {
-        assert_eq!(dns.addresses(name).await, Ok(vec![ip("192.0.2.7")]), "{name}");
+    for name in [
+        "smarthost",
+        "smarthost.example.org",
+        "SMARTHOST.example.org.",
+    ] {
+        assert_eq!(
+            dns.addresses(name).await,
+            Ok(vec![ip("192.0.2.7")]),
+            "{name}"
+        );
     }
     assert!(server.asked().is_empty());
     fs::write(
@@ -444,7 +466,10 @@ async fn without_servers_in_resolv_conf_addresses_are_left_to_the_system() {
             None => assert!(!path.exists()),
         }
         let system = System::at(&path);
-        assert_eq!(system.addresses("192.0.2.1").await, Ok(vec![ip("192.0.2.1")]));
+        assert_eq!(
+            system.addresses("192.0.2.1").await,
+            Ok(vec![ip("192.0.2.1")])
+        );
         let addresses = system.addresses("localhost").await.unwrap();
         assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
         let reason = reason(system.exchangers("example.org").await.unwrap_err());

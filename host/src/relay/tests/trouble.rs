@@ -76,13 +76,21 @@ async fn deliveries_that_hang_do_not_stop_the_others() {
     scene.until("delivered", |all| all.len() == 400).await;
     assert_eq!(scene.delivered("bob@example.net"), 1);
     // As many as a domain has places hang; the rest waits, with the reason.
-    let waits = |all: &[Entry]| all.iter().filter(|one| one.state == State::Deferred).count() > 0;
+    let waits = |all: &[Entry]| {
+        all.iter()
+            .filter(|one| one.state == State::Deferred)
+            .count()
+            > 0
+    };
     let entries = scene.until("put off", waits).await;
     assert_eq!(spool.reads.load(Ordering::SeqCst), 21);
     let deferred = entries.iter().find(|one| one.state == State::Deferred);
     let recipient = &deferred.unwrap().recipients[0];
     let reply = recipient.last_reply.clone().unwrap();
-    assert!(reply.contains("20 earlier deliveries have not ended"), "{reply}");
+    assert!(
+        reply.contains("20 earlier deliveries have not ended"),
+        "{reply}"
+    );
     assert_eq!(recipient.attempts, 0, "it was not tried");
     service.task.abort();
 }
