@@ -195,6 +195,7 @@ fn every_key_of_a_route_is_read() {
             content: Duration::from_secs(5),
             end_of_data: Duration::from_secs(660),
             quit: Duration::from_millis(10),
+            ..Timeouts::default()
         }
     );
     assert_eq!(
