@@ -157,7 +157,7 @@ fn tls(case: &Case<'_>) -> &'static str {
         };
     }
     match case.code {
-        Some(454 | 421 | 400..=499) => {
+        Some(400..=499) => {
             return "the server has TLS, but not at the moment: it passes, or ask who runs it";
         }
         Some(_) => {
@@ -165,7 +165,17 @@ fn tls(case: &Case<'_>) -> &'static str {
         }
         None => {}
     }
-    if says(text, &["unknownissuer", "unknown issuer", "unknown ca"]) {
+    // An authority of the same name with another key, such as a pinned certificate that was renewed,
+    // is a bad signature.
+    if says(
+        text,
+        &[
+            "unknownissuer",
+            "unknown issuer",
+            "unknown ca",
+            "badsignature",
+        ],
+    ) {
         "its certificate is signed by nobody that this host trusts: name the authority's \
          certificate (PEM) in tls-authorities, or the server's own one if it signed itself"
     } else if says(text, &["not valid for name", "notvalidforname"]) {
@@ -312,6 +322,7 @@ mod tests {
         (Stage::Tls, SUBMISSION, Some(454), "TLS is required, and the server refuses STARTTLS (4.7.10)", "not at the moment"),
         (Stage::Tls, SUBMISSION, Some(501), "TLS is required, and the server refuses STARTTLS (4.7.10)", "refuses STARTTLS"),
         (Stage::Tls, SUBMISSION, None, "the TLS handshake failed: invalid peer certificate: UnknownIssuer", "tls-authorities"),
+        (Stage::Tls, SUBMISSION, None, "the TLS handshake failed: invalid peer certificate: BadSignature", "tls-authorities"),
         (Stage::Tls, SUBMISSION, None, "the TLS handshake failed: invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for DnsName(\"b\")", "tls-name"),
         (Stage::Tls, SUBMISSION, None, "the TLS handshake failed: invalid peer certificate: certificate expired: verification time 1, but certificate is not valid after 0", "renew"),
         (Stage::Tls, SUBMISSION, None, "invalid peer certificate: certificate not valid yet: verification time 1", "clock"),

@@ -69,6 +69,8 @@ impl Facts {
         };
         let left = match self.days {
             days if days < 0 => format!("out of date for {} days", -days),
+            // RFC 5280 section 4.1.2.5: 9999 stands for no end; self-signed ones come near.
+            days if days > 36_500 => "for ever".to_owned(),
             days => format!("{days} days left"),
         };
         format!("certificate for {names} by {}, {left}", self.issuer)
@@ -99,7 +101,7 @@ mod tests {
         assert_eq!(facts.names, ["mail.example.org"]);
         assert_eq!(facts.issuer, "itself");
         assert!(facts.days > 30, "{facts:?}");
-        let later = now + Duration::from_secs(86_400 * 100_000);
+        let later = now + Duration::from_secs(86_400 * 1_000_000);
         let old = Facts::read(&chain[0], later).unwrap();
         assert!(
             old.days < 0 && old.told().contains("out of date"),

@@ -4,7 +4,7 @@ use super::certificate::Facts;
 use super::finding::Findings;
 use crate::command::chain;
 use crate::command::check::account::Account;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Listener, ListenerTls, Loaded};
 use crate::control::{self, Request};
 use crate::outbound::resolve::Resolve;
 use crate::route::{Query, Routes};
@@ -55,7 +55,12 @@ pub(super) async fn hostname(config: &Config, resolver: &dyn Resolve, findings: 
 
 /// Its own certificate.
 pub(super) fn certificate(config: &Config, findings: &mut Findings) {
+    let tls = |listener: &Listener| listener.tls != ListenerTls::None;
     let Some(files) = &config.tls else {
+        if !config.listeners.iter().any(tls) {
+            findings.skip("certificate", "no listener has TLS");
+            return;
+        }
         findings.warn(
             "certificate",
             "a self-signed one, which clients do not trust",
@@ -68,7 +73,7 @@ pub(super) fn certificate(config: &Config, findings: &mut Findings) {
         Ok(chain) => chain,
         Err(error) => {
             let advice = "correct certificate in [tls]; pillarbox check says more";
-            findings.fail("certificate", crate::command::chain(&error), advice);
+            findings.fail("certificate", chain(&error), advice);
             return;
         }
     };

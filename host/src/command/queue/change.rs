@@ -41,7 +41,7 @@ pub(super) enum Which {
     /// These.
     Ids(Vec<String>),
     /// Those that the filter lets through.
-    Matching(Filter),
+    Matching(Box<Filter>),
 }
 
 /// What is done with them, and how it is told.
@@ -105,9 +105,9 @@ fn which(arguments: &Arguments) -> Result<Which, Trouble> {
     let given = arguments.queued.is_given();
     match (arguments.ids.is_empty(), given, arguments.all) {
         (false, false, _) => Ok(Which::Ids(arguments.ids.clone())),
-        (true, true, false) | (true, false, true) => {
-            Ok(Which::Matching(arguments.queued.filter(SystemTime::now())))
-        }
+        (true, true, false) | (true, false, true) => Ok(Which::Matching(Box::new(
+            arguments.queued.filter(SystemTime::now()),
+        ))),
         (true, false, false) => Err(Trouble::Usage(
             "say which messages: identifiers, options such as --recipient, or --all".to_owned(),
         )),

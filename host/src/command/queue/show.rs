@@ -42,7 +42,7 @@ pub(super) enum Form {
 
 pub(super) fn run(arguments: &Arguments) -> Result<bool, Trouble> {
     let given = arguments.queued.is_given();
-    if arguments.ids.is_empty() == !given {
+    if arguments.ids.is_empty() != given {
         return Err(Trouble::Usage(
             "say which messages: identifiers, or options such as --recipient".to_owned(),
         ));

@@ -195,7 +195,7 @@ async fn a_dry_run_says_what_would_be_and_changes_nothing() {
         dry_run: true,
         json: false,
     };
-    let which = Which::Matching(to("bob@example.net"));
+    let which = Which::Matching(Box::new(to("bob@example.net")));
     let (out, done) = changed(&spool, task, &which).await;
     assert_eq!(
         lines(out),
@@ -254,7 +254,7 @@ async fn only_what_can_be_changed_counts() {
         ..Filter::default()
     };
     assert_eq!(listed(&spool, &held, list::Form::Columns).await.len(), 1);
-    let all = Which::Matching(Filter::default());
+    let all = Which::Matching(Box::default());
     let (out, _) = changed(&spool, task(Change::Release), &all).await;
     assert_eq!(lines(out), ["release: a-1", "1 message released"]);
     let (out, done) = changed(&spool, task(Change::Release), &one).await;
@@ -302,7 +302,7 @@ async fn a_change_goes_on_though_its_reader_goes_away() {
     };
     let mut done = Done::default();
     let mut teller = Teller::new(Gone);
-    let all = Which::Matching(Filter::default());
+    let all = Which::Matching(Box::default());
     carry_out(&spool, &task, &all, &mut teller, &mut done)
         .await
         .unwrap();
