@@ -287,7 +287,10 @@ fn authentication(section: &Section<'_>, deliver: &Deliver, ways: &Ways<'_>, aut
                 "has no effect: TLS with a good certificate is there always",
             );
         } else if shows.is_empty() {
-            table.warning("clear-text", "has no effect with \"ntlm\" alone");
+            table.warning(
+                "clear-text",
+                "has no effect: no mechanism of this list shows the secret",
+            );
         } else if !is_here(deliver) {
             table.warning(
                 "clear-text",
