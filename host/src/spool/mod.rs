@@ -43,7 +43,7 @@ mod room;
 mod row;
 mod schema;
 mod sqlite;
-#[cfg(any())]
+#[cfg(test)]
 pub(crate) mod tests;
 mod writer;
 
