@@ -304,7 +304,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Maildir
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::spool::tests::message;

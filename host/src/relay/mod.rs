@@ -216,5 +216,5 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
