@@ -149,7 +149,7 @@ fn every_key_of_a_route_is_read() {
          identities = [\"news\"]\ndeliver = [\"smtp://a.example:25\", \"smtps://b.example\"]\n\
          tls = \"required\"\ntls-name = \"Mail.Example\"\ntls-authorities = \"ca.pem\"\n\
          connections = 3\nmessages-per-connection = 7\nidle = \"0s\"\n\
-         timeouts = { connect = \"1s\", handshake = \"2s\", command = \"3s\", data = \"4s\", content = \"5s\", end-of-data = \"11m\", quit = \"10ms\" }\n\
+         timeouts = { connect = \"1s\", handshake = \"2s\", command = \"3s\", data = \"4s\", content = \"5s\", end-of-data = \"11m\", quit = \"10ms\", stall = \"20m\" }\n\
          retry = { first = \"2m\", delay-note = \"0s\" }\n",
     );
     assert_eq!(route.name, "bulk");
@@ -195,7 +195,7 @@ fn every_key_of_a_route_is_read() {
             content: Duration::from_secs(5),
             end_of_data: Duration::from_secs(660),
             quit: Duration::from_millis(10),
-            ..Timeouts::default()
+            stall: Duration::from_secs(1_200),
         }
     );
     assert_eq!(
