@@ -170,6 +170,7 @@ pub static ROUTE_TIMEOUTS: Shape = Shape {
         "content",
         "end-of-data",
         "quit",
+        "stall",
     ],
     family: WITHIN_ROUTE,
 };

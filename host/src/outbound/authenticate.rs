@@ -83,10 +83,9 @@ impl Dialogue {
         tokio::time::timeout(within, asking)
             .await
             .unwrap_or_else(|_| {
-                let seconds = within.as_secs();
                 Err(CredentialsError {
                     text: format!(
-                        "no credentials within {seconds} s: see why their source does not answer"
+                        "no credentials within {within:?}: see why their source does not answer"
                     ),
                 })
             })

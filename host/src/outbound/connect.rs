@@ -146,7 +146,7 @@ where
 }
 
 fn too_late(within: Duration) -> io::Error {
-    let text = format!("no answer within {} s", within.as_secs());
+    let text = format!("no answer within {within:?}");
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
@@ -298,7 +298,7 @@ mod tests {
         ];
         assert_eq!(
             told(&reasons),
-            "192.0.2.1:25: no answer within 60 s; 192.0.2.2:25: connection refused"
+            "192.0.2.1:25: no answer within 60s; 192.0.2.2:25: connection refused"
         );
     }
 }

@@ -154,7 +154,12 @@ fn wire(mechanism: ClientMechanism) -> Mechanism {
     match mechanism {
         ClientMechanism::Xoauth2 => Mechanism::Xoauth2,
         ClientMechanism::Oauthbearer => Mechanism::Oauthbearer,
+        ClientMechanism::ScramSha256Plus => Mechanism::ScramSha256Plus,
+        ClientMechanism::ScramSha1Plus => Mechanism::ScramSha1Plus,
+        ClientMechanism::ScramSha256 => Mechanism::ScramSha256,
+        ClientMechanism::ScramSha1 => Mechanism::ScramSha1,
         ClientMechanism::Ntlm => Mechanism::Ntlm,
+        ClientMechanism::CramMd5 => Mechanism::CramMd5,
         ClientMechanism::Plain => Mechanism::Plain,
         ClientMechanism::Login => Mechanism::Login,
     }

@@ -53,13 +53,15 @@ fn end_leases(
     now: i64,
 ) -> rusqlite::Result<usize> {
     let transaction = connection.unchecked_transaction()?;
-    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none. The first
-    // condition is for the index, in which each lease is.
+    // 0 waiting, 1 delivering, 2 deferred: an attempt that was cut short was none. Leases are
+    // few, and looked for in an index.
     let leases = transaction.execute(
         "UPDATE recipient
          SET owner = NULL, due = ?1,
              state = CASE WHEN attempts > 1 OR attempt IS NOT NULL THEN 2 ELSE 0 END
-         WHERE due IS NOT NULL AND state = 1",
+         WHERE (message, ordinal) IN
+           (SELECT message, ordinal FROM recipient INDEXED BY recipient_due
+            WHERE due IS NOT NULL AND state = 1)",
         params![now],
     )?;
     let mut damaged = Vec::new();

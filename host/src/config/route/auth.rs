@@ -15,8 +15,18 @@ pub enum ClientMechanism {
     Xoauth2,
     /// RFC 7628.
     Oauthbearer,
+    /// RFC 7677 with channel binding.
+    ScramSha256Plus,
+    /// RFC 5802 with channel binding.
+    ScramSha1Plus,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802.
+    ScramSha1,
     /// [MS-SMTPNTLM].
     Ntlm,
+    /// RFC 2195.
+    CramMd5,
     /// RFC 4616.
     Plain,
     /// [MS-XLOGIN].
@@ -25,10 +35,15 @@ pub enum ClientMechanism {
 
 impl ClientMechanism {
     /// All of them, in the order in which they are tried (CL-mech-order).
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Xoauth2,
         Self::Oauthbearer,
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha256,
+        Self::ScramSha1,
         Self::Ntlm,
+        Self::CramMd5,
         Self::Plain,
         Self::Login,
     ];
@@ -38,7 +53,12 @@ impl ClientMechanism {
         match self {
             Self::Xoauth2 => "xoauth2",
             Self::Oauthbearer => "oauthbearer",
+            Self::ScramSha256Plus => "scram-sha-256-plus",
+            Self::ScramSha1Plus => "scram-sha-1-plus",
+            Self::ScramSha256 => "scram-sha-256",
+            Self::ScramSha1 => "scram-sha-1",
             Self::Ntlm => "ntlm",
+            Self::CramMd5 => "cram-md5",
             Self::Plain => "plain",
             Self::Login => "login",
         }
@@ -51,19 +71,12 @@ impl ClientMechanism {
 
     /// Whether the server gets the secret itself (CL-mech-clear).
     pub fn shows_secret(self) -> bool {
-        self != Self::Ntlm
+        self.takes_token() || matches!(self, Self::Plain | Self::Login)
     }
 }
 
-/// Mechanisms of later versions.
-const LATER: [&str; 6] = [
-    "scram-sha-256-plus",
-    "scram-sha-256",
-    "scram-sha-1-plus",
-    "scram-sha-1",
-    "cram-md5",
-    "external",
-];
+/// Mechanisms of later versions: it needs a certificate of our own.
+const LATER: [&str; 1] = ["external"];
 
 /// Who to be at the next server, and how to prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -143,8 +143,31 @@ fn read_timeouts(route: &Section<'_>) -> Timeouts {
         content: span("content", default.content),
         end_of_data: span("end-of-data", default.end_of_data),
         quit: span("quit", default.quit),
-        ..default
+        stall: span("stall", default.stall),
     };
+    for (key, time) in [
+        ("connect", timeouts.connect),
+        ("handshake", timeouts.handshake),
+        ("command", timeouts.command),
+        ("data", timeouts.data),
+        ("content", timeouts.content),
+        ("end-of-data", timeouts.end_of_data),
+    ] {
+        if time > timeouts.stall && (section.value(key).or(section.value("stall"))).is_some() {
+            section.warning(
+                if section.value(key).is_some() {
+                    key
+                } else {
+                    "stall"
+                },
+                format!(
+                    "a server that is slow is left after {} (stall), before {key} is over ({})",
+                    humantime::format_duration(timeouts.stall),
+                    humantime::format_duration(time)
+                ),
+            );
+        }
+    }
     if timeouts.end_of_data < default.end_of_data {
         // RFC 5321 section 4.5.3.2.6
         section.warning(
@@ -264,7 +287,10 @@ fn authentication(section: &Section<'_>, deliver: &Deliver, ways: &Ways<'_>, aut
                 "has no effect: TLS with a good certificate is there always",
             );
         } else if shows.is_empty() {
-            table.warning("clear-text", "has no effect with \"ntlm\" alone");
+            table.warning(
+                "clear-text",
+                "has no effect: no mechanism of this list shows the secret",
+            );
         } else if !is_here(deliver) {
             table.warning(
                 "clear-text",

@@ -250,22 +250,34 @@ fn names_that_nobody_gave_are_made_unique() {
 
 #[test]
 fn the_secret_decides_which_mechanisms_there_are() {
-    use ClientMechanism::{Login, Ntlm, Oauthbearer, Plain, Xoauth2};
+    use ClientMechanism::{CramMd5, Login, Ntlm, Oauthbearer, Plain, Xoauth2};
+    use ClientMechanism::{ScramSha1, ScramSha1Plus, ScramSha256, ScramSha256Plus};
+    // CL-mech-order
+    let with_password = vec![
+        ScramSha256Plus,
+        ScramSha1Plus,
+        ScramSha256,
+        ScramSha1,
+        Ntlm,
+        CramMd5,
+        Plain,
+        Login,
+    ];
     let file = |name: &str| Path::new("/etc/pillarbox").join(name);
     for (source, mechanisms, secret) in [
         (
             "password-file = \"p\"",
-            vec![Ntlm, Plain, Login],
+            with_password.clone(),
             Secret::PasswordFile(file("p")),
         ),
         (
             "password-command = \"pass show mail\"",
-            vec![Ntlm, Plain, Login],
+            with_password,
             Secret::PasswordCommand("pass show mail".into()),
         ),
         (
-            "mechanisms = [\"login\", \"ntlm\"], password-file = \"/p\"",
-            vec![Login, Ntlm],
+            "mechanisms = [\"login\", \"scram-sha-1\"], password-file = \"/p\"",
+            vec![Login, ScramSha1],
             Secret::PasswordFile("/p".into()),
         ),
         (

@@ -1,8 +1,8 @@
 //! Hands out recipients that are due, lane by lane.
 //!
-//! A loose scan of an index: the first entry of a lane says its name and when the first of it is due,
-//! so a lane costs one step down the tree however much queues in it, and one that has no room or
-//! nothing due costs no more than that.
+//! Table `lane` says of each lane that nothing in it is due earlier than a certain time. It is small:
+//! a claim looks through it, and only into lanes that have room and something due, however much
+//! queues in the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,14 +17,15 @@ use super::super::row;
 use super::super::writer::Operation;
 use super::{Done, report, set_aside};
 
-/// The first entry of the first lane.
-pub(in super::super) const FIRST_LANE: &str =
-    "SELECT lane, due FROM recipient INDEXED BY recipient_due
-     WHERE due IS NOT NULL ORDER BY lane, due LIMIT 1";
-/// The first entry of the next lane.
-pub(in super::super) const NEXT_LANE: &str =
-    "SELECT lane, due FROM recipient INDEXED BY recipient_due
-     WHERE lane > ?1 AND due IS NOT NULL ORDER BY lane, due LIMIT 1";
+/// Lanes with something due, from the one after this.
+pub(in super::super) const LANES_AFTER: &str =
+    "SELECT name FROM lane WHERE name > ?1 AND due <= ?2 ORDER BY name";
+/// Lanes with something due, from the first to this.
+pub(in super::super) const LANES_TO: &str =
+    "SELECT name FROM lane WHERE name <= ?1 AND due <= ?2 ORDER BY name";
+/// When the first of a lane is due.
+pub(in super::super) const FIRST_DUE: &str = "SELECT due FROM recipient INDEXED BY recipient_due
+     WHERE lane = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
 /// What is due in one lane, the longest due first.
 pub(in super::super) const DUE: &str =
     "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told
@@ -62,7 +63,9 @@ impl Operation for Claim {
                 self.take(connection, lane.as_bytes(), &mut found)?;
             }
         } else {
-            self.scan(connection, &mut found)?;
+            // Round, so that no lane is always the last.
+            self.scan(connection, LANES_AFTER, &mut found)?;
+            self.scan(connection, LANES_TO, &mut found)?;
         }
         Ok(Ok(found))
     }
@@ -90,59 +93,53 @@ impl Claim {
         lanes
     }
 
-    /// Goes through all lanes once, from the one after `after`, until it has all that is wanted.
-    fn scan(&self, connection: &Connection, found: &mut Found) -> rusqlite::Result<()> {
-        let after = self.wanted.after.as_bytes();
-        let mut lane = after.to_vec();
-        let mut again = false;
-        loop {
-            let next = match next_lane(connection, Some(&lane))? {
-                Some(next) => Some(next),
-                // Past the last one: from the first on, up to where it began.
-                None if !again => {
-                    again = true;
-                    next_lane(connection, None)?
-                }
-                None => None,
-            };
-            let Some((name, due)) = next else {
-                return Ok(());
-            };
-            if again && name.as_slice() > after {
-                return Ok(());
+    /// Goes through some of the lanes, until it has all that is wanted.
+    fn scan(
+        &self,
+        connection: &Connection,
+        lanes: &str,
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
+        let mut lanes = connection.prepare_cached(lanes)?;
+        let mut rows = lanes.query(params![self.wanted.after, self.now])?;
+        let mut taken = Vec::new();
+        while found.claimed.len() < self.wanted.total
+            && let Some(row) = rows.next()?
+        {
+            let lane = row.get_ref(0)?.as_bytes()?;
+            if self.take(connection, lane, found)? {
+                taken.push(lane.to_vec());
             }
-            if due <= self.now {
-                self.take(connection, &name, found)?;
-            }
-            if found.claimed.len() >= self.wanted.total {
-                return Ok(());
-            }
-            lane = name;
         }
+        drop(rows);
+        // Not while the table is being read.
+        for lane in taken {
+            move_up(connection, &lane)?;
+        }
+        Ok(())
     }
 
-    /// Takes what is due in one lane, as far as there is room.
+    /// Takes what is due in one lane, as far as there is room. Whether there was room.
     fn take(
         &self,
         connection: &Connection,
         lane: &[u8],
         found: &mut Found,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
+        let before = found.claimed.len();
         let room = self
             .wanted
             .room(&String::from_utf8_lossy(lane))
-            .min(self.wanted.total.saturating_sub(found.claimed.len()));
-        let before = found.claimed.len();
+            .min(self.wanted.total.saturating_sub(before));
         loop {
             let room = (before + room).saturating_sub(found.claimed.len());
-            if room == 0 {
-                return Ok(());
-            }
             let damaged = found.damaged.len();
-            self.take_once(connection, lane, room, found)?;
+            if room > 0 {
+                self.take_once(connection, lane, room, found)?;
+            }
             // Only what is damaged leaves room for others, and it is not due any more.
             if found.damaged.len() == damaged {
-                return Ok(());
+                return Ok(room > 0 || found.claimed.len() > before);
             }
         }
     }
@@ -218,22 +215,21 @@ impl Found {
     }
 }
 
-/// Name of the lane after this one, and when the first of it is due.
-fn next_lane(
-    connection: &Connection,
-    after: Option<&[u8]>,
-) -> rusqlite::Result<Option<(Vec<u8>, i64)>> {
-    let read = |row: &rusqlite::Row<'_>| {
-        let name = row.get_ref(0)?.as_bytes()?.to_vec();
-        Ok((name, row.get(1)?))
-    };
-    match after {
-        Some(after) => connection
-            .prepare_cached(NEXT_LANE)?
-            .query_row([Octets(after)], read),
-        None => connection.prepare_cached(FIRST_LANE)?.query_row([], read),
+/// Writes when the first of a lane is due, now that this is known.
+fn move_up(connection: &Connection, lane: &[u8]) -> rusqlite::Result<()> {
+    let due: Option<i64> = connection
+        .prepare_cached(FIRST_DUE)?
+        .query_row([Octets(lane)], |row| row.get(0))
+        .optional()?;
+    match due {
+        Some(due) => connection
+            .prepare_cached("UPDATE lane SET due = ?2 WHERE name = ?1")?
+            .execute(params![Octets(lane), due]),
+        None => connection
+            .prepare_cached("DELETE FROM lane WHERE name = ?1")?
+            .execute([Octets(lane)]),
     }
-    .optional()
+    .map(|_| ())
 }
 
 /// Text as it lies in the database: a damaged name must not stop the scan.

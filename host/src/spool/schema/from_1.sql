@@ -11,6 +11,26 @@ CREATE INDEX recipient_held ON recipient (message, lane) WHERE state = 3;
 CREATE INDEX message_list
     ON message (serial, received, reverse_path, identity, message_id, size, id);
 
+CREATE TABLE lane (
+    name         TEXT NOT NULL PRIMARY KEY,
+    due          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO lane (name, due)
+    SELECT lane, min(due) FROM recipient WHERE due IS NOT NULL GROUP BY lane;
+
+CREATE TRIGGER recipient_comes AFTER INSERT ON recipient WHEN NEW.due IS NOT NULL
+BEGIN
+    INSERT INTO lane (name, due) VALUES (NEW.lane, NEW.due)
+    ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE excluded.due < due;
+END;
+
+CREATE TRIGGER recipient_moves AFTER UPDATE OF lane, due ON recipient WHEN NEW.due IS NOT NULL
+BEGIN
+    INSERT INTO lane (name, due) VALUES (NEW.lane, NEW.due)
+    ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE excluded.due < due;
+END;
+
 CREATE TABLE notice (
     message      INTEGER NOT NULL,
     ordinal      INTEGER NOT NULL,

@@ -49,12 +49,31 @@ CREATE TABLE recipient (
 ) STRICT, WITHOUT ROWID;
 
 -- One column for next attempts and leases: whatever is past is due, so a lease that ran out needs
--- nobody to notice it. The first entry of a lane says at once whether anything is due there; states
--- are counted without a look at the rows.
+-- nobody to notice it. With the state, so that lanes are counted without a look at the rows.
 CREATE INDEX recipient_due ON recipient (lane, due, state) WHERE due IS NOT NULL;
 
 -- What is held is not due, and seldom much.
 CREATE INDEX recipient_held ON recipient (message, lane) WHERE state = 3;
+
+-- Where something queues, so that a claim looks through names and not through recipients. Nothing in
+-- a lane is due earlier than its row says, whoever changed it: the triggers see to that. A claim that
+-- finds nothing moves the time up, or removes the row.
+CREATE TABLE lane (
+    name         TEXT NOT NULL PRIMARY KEY,
+    due          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER recipient_comes AFTER INSERT ON recipient WHEN NEW.due IS NOT NULL
+BEGIN
+    INSERT INTO lane (name, due) VALUES (NEW.lane, NEW.due)
+    ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE excluded.due < due;
+END;
+
+CREATE TRIGGER recipient_moves AFTER UPDATE OF lane, due ON recipient WHEN NEW.due IS NOT NULL
+BEGIN
+    INSERT INTO lane (name, due) VALUES (NEW.lane, NEW.due)
+    ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE excluded.due < due;
+END;
 
 -- Reports that senders are owed.
 CREATE TABLE notice (

@@ -147,7 +147,7 @@ fn an_updated_spool_has_the_schema_of_a_new_one() {
              WHERE schema = 'main' ORDER BY name",
         );
         let indexes: Vec<String> = rows(
-            "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
+            "SELECT sql FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL ORDER BY name",
         )
         .iter()
         .map(|sql| sql.split_whitespace().collect::<Vec<_>>().join(" "))
