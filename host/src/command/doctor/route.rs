@@ -77,8 +77,12 @@ fn queue(route: &Route, lanes: &[LaneCount], findings: &mut Findings) {
                 ),
             ),
         };
+        let waiting = match waiting {
+            1 => "1 recipient waits".to_owned(),
+            _ => format!("{waiting} recipients wait"),
+        };
         let text = format!(
-            "{waiting} recipients wait; {state} since {}: {}",
+            "{waiting}; {state} since {}: {}",
             crate::spool::timestamp(trouble.since),
             trouble.attempt.why()
         );
