@@ -70,7 +70,7 @@ cases!(
 fields!(
     wit::Outcome,
     own::Outcome,
-    moved { notifies },
+    moved { said, notifies },
     converted { verdict, reply }
 );
 cases!(

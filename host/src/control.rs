@@ -22,6 +22,10 @@ const MOST: u64 = 256;
 pub enum Request {
     /// Messages may be due: look again.
     Wake,
+    /// Try lanes that are paused or down again, now.
+    Resume,
+    /// Messages were held or removed: attempts that run with them stop.
+    Changed,
     /// Read configuration and certificates again.
     Reload,
     /// Is anybody there?
@@ -29,8 +33,10 @@ pub enum Request {
 }
 
 impl Request {
-    const ALL: [(Self, &'static str); 3] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Wake, "wake"),
+        (Self::Resume, "resume"),
+        (Self::Changed, "changed"),
         (Self::Reload, "reload"),
         (Self::Ping, "ping"),
     ];
@@ -111,6 +117,17 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
     let answer = match Request::read(&line) {
         Some(Request::Wake) => {
             service.wake.notify_one();
+            "done\n"
+        }
+        Some(Request::Resume) => {
+            service.tokens.retry();
+            service.resume.notify_one();
+            // What waits for them is due as well.
+            service.wake.notify_one();
+            "done\n"
+        }
+        Some(Request::Changed) => {
+            service.changed.notify_one();
             "done\n"
         }
         Some(Request::Reload) => {

@@ -10,16 +10,20 @@
 //!   sandbox/     engine, builds, instances, limits, the contract's bindings
 //!   users/       who is who
 //!   spool/       what was accepted, durably
-//!   relay/       what happens next with it
+//!   outgoing     what happens next with it: starts the three below
+//!   relay/       how it reaches the next place
+//!   alarm        what an operator must repair
 //!   route/       where it goes
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   report/      what senders are told
+//!   alarm        what administrators are told
 //!   control      the socket that the command line uses
 //! ```
 //!
 //! The host knows no SMTP grammar: what a session says and understands is the component's.
 
+pub mod alarm;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -30,6 +34,7 @@ pub mod listener;
 pub mod log;
 pub mod oauth;
 pub mod outbound;
+pub mod outgoing;
 pub mod relay;
 pub mod report;
 pub mod route;

@@ -6,6 +6,7 @@
 use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
+use crate::oauth::Registry;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
 use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
@@ -53,8 +54,9 @@ impl Runtime {
         config: &Config,
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
+        tokens: &Registry,
     ) -> Result<Self, String> {
-        let routes = Arc::new(route::build(config)?);
+        let routes = Arc::new(route::build(config, tokens)?);
         let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
             Policy::Any => Arc::new(Anybody),
             Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
@@ -194,12 +196,18 @@ pub struct Service {
     pub spool: Arc<dyn Spool>,
     /// Tells the relay that a message is due.
     pub wake: Arc<Notify>,
+    /// Tells the relay to try lanes that are paused or down again, now.
+    pub resume: Arc<Notify>,
+    /// Tells the relay that messages were held or removed, which may be on their way.
+    pub changed: Arc<Notify>,
     /// Read buffers.
     pub buffers: Buffers,
     runtime: ArcSwap<Runtime>,
     build: ArcSwap<Build>,
     verifier: ArcSwap<Verifier>,
     certificates: Arc<Certificates>,
+    /// Tokens for other servers.
+    pub tokens: Arc<Registry>,
     ending: watch::Sender<Ending>,
     began: String,
     connections: AtomicU64,
@@ -214,6 +222,7 @@ impl Service {
         build: Arc<Build>,
         verifier: Arc<Verifier>,
         certificates: Arc<Certificates>,
+        tokens: Arc<Registry>,
     ) -> Self {
         let began = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -222,11 +231,14 @@ impl Service {
         Self {
             spool,
             wake,
+            resume: Arc::new(Notify::new()),
+            changed: Arc::new(Notify::new()),
             buffers: Buffers::default(),
             runtime: ArcSwap::from_pointee(runtime),
             build: ArcSwap::from(build),
             verifier: ArcSwap::from(verifier),
             certificates,
+            tokens,
             ending: watch::channel(Ending::Running).0,
             began: base36(began),
             connections: AtomicU64::new(0),

@@ -1,4 +1,5 @@
-//! How long a server waits (RFC 5321 section 4.5.3.2, profile section 4).
+//! How long a server waits (RFC 5321 section 4.5.3.2, profile section 4). The client role's times
+//! are in `outbound`.
 
 use crate::sandbox::v0_1::types::Phase;
 use std::time::Duration;
@@ -21,29 +22,6 @@ pub fn wait(phase: Phase, anonymous: bool) -> Duration {
         // RFC 5321 section 4.5.3.2.7: at least five minutes.
         Phase::Content => Duration::from_secs(300),
         _ if anonymous => Duration::from_secs(60),
-        _ => Duration::from_secs(300),
-    }
-}
-
-// ---- The client role (profile section 4, the rows with C) ----
-
-/// To one address, and for the name's addresses.
-pub const CONNECT: Duration = Duration::from_secs(60);
-/// RFC 5321 section 4.5.3.2.5: each write of content.
-pub const CONTENT_WRITE: Duration = Duration::from_secs(180);
-/// The reply to QUIT (OURS): nothing depends on it.
-pub const QUIT: Duration = Duration::from_secs(10);
-/// OURS: a server that drips octets, but never a reply that leads on, is given up after this long.
-pub const CLIENT_STALL: Duration = Duration::from_secs(3600);
-
-/// How long the server may be silent in this phase (RFC 5321 section 4.5.3.2).
-pub fn client_wait(phase: Phase) -> Duration {
-    match phase {
-        // RFC 5321 section 4.5.3.2.4
-        Phase::DataInitiation => Duration::from_secs(120),
-        // RFC 5321 section 4.5.3.2.6
-        Phase::EndOfContent => Duration::from_secs(600),
-        Phase::Quit => QUIT,
         _ => Duration::from_secs(300),
     }
 }

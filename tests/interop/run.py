@@ -13,10 +13,13 @@ for name in list(os.environ):
     if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         del os.environ[name]
 
+import exchangers  # noqa: F401  (importing registers the cases)
 import harness
-import ntlm  # noqa: F401  (importing registers the cases)
+import microsoft  # noqa: F401
+import ntlm  # noqa: F401
 import relays  # noqa: F401
 import submissions  # noqa: F401
+import upstreams  # noqa: F401
 
 
 def main():

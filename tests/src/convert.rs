@@ -249,7 +249,7 @@ fields!(
     max_size max_recipients max_messages extensions
 );
 cases!(wit_client::Verdict, own_client::Verdict, Accepted Deferred Failed Again Unknown);
-fields!(wit_client::Outcome, own_client::Outcome, verdict reply notifies);
+fields!(wit_client::Outcome, own_client::Outcome, verdict reply said notifies);
 cases!(
     wit_client::Stage,
     own_client::Stage,

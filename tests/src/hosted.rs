@@ -78,7 +78,7 @@ impl Hosted {
         let (certificate, key) =
             self_signed(HOSTNAME, &config.state_dir.join("tls")).map_err(text)?;
         let service = Service::new(
-            Runtime::new(&config, users, Arc::new(authenticator))?,
+            Runtime::new(&config, users, Arc::new(authenticator), Arc::default())?,
             Arc::new(spool),
             Arc::new(Notify::new()),
             Arc::clone(&build),

@@ -14,6 +14,8 @@
 //!   service     a `Player` over a socket: the built binary
 //!   hosted      a service in this process, on any component
 //!   hostile     builds the component that lies
+//!   scripted    a server that misbehaves to order
+//!   relaying    the relay of a whole service against many of those
 //! ```
 
 pub mod client;
@@ -24,7 +26,9 @@ pub mod hosted;
 pub mod hostile;
 pub mod native;
 pub mod question;
+pub mod relaying;
 pub mod sandboxed;
+pub mod scripted;
 pub mod server;
 pub mod service;
 pub mod settings;

@@ -8,7 +8,10 @@
     reason = "helpers of tests: a panic is the test failing"
 )]
 
-use pillarbox::outbound::{Dialogue, Login, OutboundError, Provider, Security, Target, Trust};
+use pillarbox::outbound::{
+    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts, Trust,
+    resolve,
+};
 use pillarbox::sandbox::server::ServerSession;
 use pillarbox::sandbox::v0_1::client::Credentials;
 use pillarbox::sandbox::v0_1::server::{Answer, Peer, Settings};
@@ -406,14 +409,17 @@ type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 // What `async_trait` would write.
 impl Provider for Counting {
-    fn credentials<'s, 'a>(&'s self, _: Mechanism) -> Promise<'a, Option<Credentials>>
+    fn credentials<'s, 'a>(
+        &'s self,
+        _: Mechanism,
+    ) -> Promise<'a, Result<Credentials, CredentialsError>>
     where
         's: 'a,
         Self: 'a,
     {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
-            Some(Credentials {
+            Ok(Credentials {
                 user: ALICE.0.into(),
                 domain: String::new(),
                 workstation: String::new(),
@@ -441,21 +447,24 @@ fn lie_for_credentials(hosted: &Hosted, login: Login) -> (OutboundError, u32, Ve
     let target = Target {
         host: "127.0.0.1".into(),
         port,
+        socket: None,
         security: Security::Off,
         tls_name: None,
         trust: Arc::new(Trust::anybody()),
         hostname: Some("lie-credentials.example.org".into()),
         lmtp: false,
+        resolver: resolve::system().unwrap(),
+        timeouts: Timeouts::default(),
     };
     let login = Login {
         provider: Some(Arc::clone(&provider) as Arc<dyn Provider>),
         ..login
     };
-    let Err(error) = hosted.wait(Dialogue::open(hosted.build(), &target, &login, None)) else {
+    let Err(unopened) = hosted.wait(Dialogue::open(hosted.build(), &target, &login, None)) else {
         panic!("the session is ready");
     };
     let heard = heard.join().unwrap();
-    (error, provider.0.load(Ordering::Relaxed), heard)
+    (unopened.error, provider.0.load(Ordering::Relaxed), heard)
 }
 
 #[test]

@@ -4,8 +4,9 @@
 //! ```text
 //!   smtp/       grammar without state          RFC 5321, RFC 3461 (xtext)
 //!   extension/  a file per EHLO keyword
-//!   sasl/       a file per mechanism           RFC 4954, [MS-SMTPNTLM], [MS-XLOGIN], RFC 4616
+//!   sasl/       a file per mechanism           RFC 4954, RFC 4422 and its own
 //!   ntlm/       messages of NTLM               [MS-NLMP] sections 2.2, 3.3
+//!   scram       arithmetic of SCRAM            RFC 5802 section 3
 //!   server/     the submission server          RFC 6409, RFC 5321
 //!   client/     the submitter and relay        RFC 6409, RFC 5321
 //!   verifier/   what checks a proof            [MS-NLMP], RFC 2195, RFC 5802
@@ -30,6 +31,7 @@ pub mod extension;
 pub mod ntlm;
 pub mod parked;
 pub mod sasl;
+pub mod scram;
 pub mod server;
 pub mod smtp;
 pub mod verifier;

@@ -1,8 +1,9 @@
 //! `pillarbox check`: reads the configuration and what it names, and reports all that is wrong at
 //! once, as the account that the service will run as would find it.
 
-mod account;
+pub(super) mod account;
 mod certificate;
+mod route;
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::failed;
-use crate::config::{Config, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
+use crate::config::{Config, Deliver, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
 use crate::users::{Record, UsersError, file};
 use account::Account;
 
@@ -47,8 +48,14 @@ pub fn run(arguments: &Arguments, component: impl Fn(Option<&Path>) -> Option<St
 /// What was found, and how much was there.
 struct Examined {
     findings: Vec<Finding>,
-    /// Listeners and users.
-    counts: Option<(usize, usize)>,
+    counts: Option<Counts>,
+}
+
+/// How much there is.
+struct Counts {
+    listeners: usize,
+    users: usize,
+    routes: usize,
 }
 
 fn examine(
@@ -90,12 +97,17 @@ fn examine(
         }
     }
     let users = users(&loaded, config, account.as_ref(), &mut findings);
+    route::examine(&loaded, config, account.as_ref(), &mut findings);
     if let Some(account) = &account {
         folders(&loaded, config, account, &mut findings);
     }
     Examined {
         findings,
-        counts: Some((config.listeners.len(), users)),
+        counts: Some(Counts {
+            listeners: config.listeners.len(),
+            users,
+            routes: config.routes_or_default().len(),
+        }),
     }
 }
 
@@ -142,12 +154,9 @@ fn folders(loaded: &Loaded, config: &Config, account: &Account, findings: &mut V
         writable("state-dir", &config.state_dir);
     }
     for (index, route) in config.routes.iter().enumerate() {
-        if let Some(path) = route.deliver.strip_prefix("maildir:") {
-            // Up to the first part that depends on the recipient.
-            let fixed = path.split('/').take_while(|part| !part.contains('{'));
-            let folder: PathBuf =
-                Path::new("/").join(fixed.filter(|p| !p.is_empty()).collect::<PathBuf>());
-            writable(&format!("route[{index}].deliver"), &folder);
+        if let Deliver::Maildir(template) = &route.deliver {
+            // The part that does not depend on the recipient.
+            writable(&format!("route[{index}].deliver"), template.base());
         }
     }
 }
@@ -268,13 +277,14 @@ fn show(
             many(wrong, "error"),
             many(warnings, "warning")
         )?;
-    } else if let (false, Some((listeners, users))) = (json, examined.counts) {
+    } else if let (false, Some(counts)) = (json, &examined.counts) {
         writeln!(
             out,
-            "{} can be used: {}, {}, {}",
+            "{} can be used: {}, {}, {}, {}",
             file.display(),
-            many(listeners, "listener"),
-            many(users, "user"),
+            many(counts.listeners, "listener"),
+            many(counts.users, "user"),
+            many(counts.routes, "route"),
             many(warnings, "warning")
         )?;
     }

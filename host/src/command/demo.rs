@@ -6,7 +6,10 @@ use super::component::small_engine;
 use super::{failed, serve};
 use crate::config::Config;
 use crate::embedded;
-use crate::outbound::{Dialogue, Login, Provider, Security, Side, Target, Trace, Trust};
+use crate::outbound::{
+    CredentialsError, Dialogue, Login, Provider, Security, Side, Target, Timeouts, Trace, Trust,
+    resolve,
+};
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Verdict};
 use crate::sandbox::v0_1::types::{
@@ -183,11 +186,14 @@ async fn submit_all(
     let target = Target {
         host: address.ip().to_string(),
         port: address.port(),
+        socket: None,
         security: Security::Required,
         tls_name: Some(HOSTNAME.into()),
         trust,
         hostname: Some("printer.demo.example".into()),
         lmtp: false,
+        resolver: resolve::system().map_err(|error| super::chain(&error))?,
+        timeouts: Timeouts::default(),
     };
     let mut sent = Vec::new();
     for (number, (mechanism, name)) in MECHANISMS.into_iter().enumerate() {
@@ -249,8 +255,8 @@ struct Password;
 
 #[async_trait]
 impl Provider for Password {
-    async fn credentials(&self, _: Mechanism) -> Option<Credentials> {
-        Some(Credentials {
+    async fn credentials(&self, _: Mechanism) -> Result<Credentials, CredentialsError> {
+        Ok(Credentials {
             user: USER.into(),
             domain: String::new(),
             workstation: "PRINTER".into(),

@@ -4,6 +4,8 @@
 pub mod check;
 pub mod component;
 pub mod demo;
+pub mod doctor;
+pub mod oauth;
 pub mod queue;
 pub mod send;
 pub mod serve;
@@ -32,6 +34,10 @@ enum Verb {
     Send(Box<send::Arguments>),
     /// Look at and steer the messages in the spool.
     Queue(queue::Arguments),
+    /// Look whether mail can go, route by route, and say what to do if not.
+    Doctor(doctor::Arguments),
+    /// Access tokens for servers that want OAuth 2.0.
+    Oauth(oauth::Arguments),
     /// Look at builds of the component.
     Component(component::Arguments),
     /// Show it all at work, without any configuration, in a scratch folder.
@@ -52,6 +58,8 @@ pub fn main() -> ExitCode {
         Verb::User(arguments) => user::run(&arguments, component::derive_nt),
         Verb::Send(arguments) => send::run(&arguments),
         Verb::Queue(arguments) => queue::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Oauth(arguments) => oauth::run(&arguments),
         Verb::Component(arguments) => component::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
     }

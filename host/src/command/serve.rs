@@ -2,9 +2,9 @@
 
 use super::failed;
 use crate::config::{Config, Finding};
-use crate::deliver::Maildirs;
 use crate::listener::{self, Admission};
-use crate::relay::{self, Relay, Retry};
+use crate::oauth::Registry;
+use crate::outgoing::Outgoing;
 use crate::sandbox::verifier::Verifier;
 use crate::sandbox::{Engine, SandboxLimits};
 use crate::service::{Ending, ListenerState, Runtime, Service};
@@ -206,7 +206,8 @@ pub(crate) async fn serve(
             .map_err(|error| crate::command::chain(&error))?,
     );
     let (user_store, authenticator) = users(&config)?;
-    let runtime = Runtime::new(&config, user_store, authenticator)?;
+    let tokens = Arc::new(Registry::new());
+    let runtime = Runtime::new(&config, user_store, authenticator, &tokens)?;
     let wake = Arc::new(Notify::new());
     let service = Arc::new(Service::new(
         runtime,
@@ -215,6 +216,7 @@ pub(crate) async fn serve(
         Arc::clone(&build),
         Arc::new(Verifier::new(Arc::clone(&build))),
         Arc::new(certificates(&config)?),
+        tokens,
     ));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -230,13 +232,8 @@ pub(crate) async fn serve(
         Arc::clone(&service),
         Arc::clone(&reload),
     ));
-    let mut relay = {
-        let mut ending = service.ending();
-        tokio::spawn(relay::run(relay_of(&config, &service), wake, async move {
-            // An error means that the service is gone: the end as well.
-            let _ = ending.wait_for(|ending| *ending > Ending::Running).await;
-        }))
-    };
+    let outgoing = Outgoing::new(&config)?;
+    let mut relay = outgoing.start(&service);
     let admission = Admission::new(
         config.limits.connections,
         config.limits.connections_per_peer,
@@ -265,7 +262,7 @@ pub(crate) async fn serve(
     ready(&addresses);
 
     tokio::select! {
-        steered = steer(&config, &service, &reload) => steered?,
+        steered = steer(&config, &service, &outgoing, &reload) => steered?,
         () = end => {}
         // A service that delivers nothing must not look alive.
         ended = &mut relay => {
@@ -289,28 +286,23 @@ pub(crate) async fn serve(
             "connections were still open at the end"
         );
     }
-    let _ = tokio::time::timeout(Duration::from_secs(5), relay).await;
+    if tokio::time::timeout(Duration::from_secs(5), relay)
+        .await
+        .is_err()
+    {
+        tracing::warn!("attempts were cut short at the end; the next service repeats them");
+    }
     let _ = std::fs::remove_file(control::path(&config.state_dir));
     Ok(())
 }
 
-fn relay_of(config: &Config, service: &Arc<Service>) -> Relay {
-    let spool = Arc::clone(&service.spool);
-    let service = Arc::clone(service);
-    Relay {
-        spool,
-        routes: Arc::new(move || Arc::clone(&service.runtime().routes)),
-        maildirs: Maildirs::new(&config.hostname),
-        retry: Retry {
-            first: config.retry.first,
-            longest: config.retry.longest,
-            give_up: config.retry.give_up,
-        },
-    }
-}
-
 /// Signals and reloads, until the service is told to end.
-async fn steer(config: &Config, service: &Arc<Service>, reload: &Notify) -> Result<(), String> {
+async fn steer(
+    config: &Config,
+    service: &Arc<Service>,
+    outgoing: &Outgoing,
+    reload: &Notify,
+) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -321,8 +313,8 @@ async fn steer(config: &Config, service: &Arc<Service>, reload: &Notify) -> Resu
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload_all(config, service),
-            () = reload.notified() => reload_all(config, service),
+            _ = hangup.recv() => reload_all(config, service, outgoing),
+            () = reload.notified() => reload_all(config, service, outgoing),
             _ = look.tick() => refresh_certificates(service),
         }
     }
@@ -339,7 +331,7 @@ fn refresh_certificates(service: &Service) {
 }
 
 /// SIGHUP: configuration and certificates. What is wrong is logged, and then the old one stays.
-fn reload_all(config: &Config, service: &Arc<Service>) {
+fn reload_all(config: &Config, service: &Arc<Service>, outgoing: &Outgoing) {
     refresh_certificates(service);
     let loaded = Config::load(&config.file);
     for finding in &loaded.findings {
@@ -360,9 +352,15 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
     // What is remembered of passwords and guesses outlives a reload that does not concern it.
     let replaced = kept
         .map_or_else(|| users(&new), Ok)
-        .and_then(|(users, authenticator)| Runtime::new(&new, users, authenticator));
+        .and_then(|(users, authenticator)| {
+            Runtime::new(&new, users, authenticator, &service.tokens)
+        });
     match replaced {
-        Ok(runtime) => service.set_runtime(runtime),
+        Ok(runtime) => {
+            service.set_runtime(runtime);
+            outgoing.reload(&new);
+            service.tokens.retry();
+        }
         Err(error) => {
             tracing::error!(
                 error,
@@ -379,7 +377,7 @@ fn reload_all(config: &Config, service: &Arc<Service>) {
         ("limits", new.limits == config.limits),
         ("listener", new.listeners == config.listeners),
         ("tls", new.tls == config.tls),
-        ("retry", new.retry == config.retry),
+        ("dns", new.dns == config.dns),
         ("log", new.log == config.log),
         (
             "submission",

@@ -21,6 +21,9 @@ pub static TOP: Shape = Shape {
         "spool",
         "retry",
         "route",
+        "report",
+        "alarm",
+        "dns",
         "admin",
         "log",
     ],
@@ -101,7 +104,7 @@ pub static SUBMISSION: Shape = Shape {
 /// `[spool]`
 pub static SPOOL: Shape = Shape {
     table: "[spool]",
-    keys: &["backend", "url"],
+    keys: &["backend", "url", "history"],
     family: ALL,
 };
 
@@ -115,7 +118,81 @@ pub static RETRY: Shape = Shape {
 /// `[[route]]`
 pub static ROUTE: Shape = Shape {
     table: "[[route]]",
-    keys: &["domains", "deliver", "tls", "auth", "retry"],
+    keys: &[
+        "name",
+        "domains",
+        "senders",
+        "identities",
+        "deliver",
+        "tls",
+        "tls-name",
+        "tls-authorities",
+        "auth",
+        "connections",
+        "connections-per-destination",
+        "messages-per-connection",
+        "idle",
+        "timeouts",
+        "retry",
+    ],
+    family: WITHIN_ROUTE,
+};
+
+/// `auth` of a `[[route]]`
+pub static ROUTE_AUTH: Shape = Shape {
+    table: "auth of [[route]]",
+    keys: &[
+        "user",
+        "domain",
+        "mechanism",
+        "mechanisms",
+        "clear-text",
+        "password-file",
+        "password-command",
+        "token-command",
+        "token-url",
+        "client-id",
+        "client-secret-file",
+        "refresh-token-file",
+        "scope",
+    ],
+    family: WITHIN_ROUTE,
+};
+
+/// `timeouts` of a `[[route]]`
+pub static ROUTE_TIMEOUTS: Shape = Shape {
+    table: "timeouts of [[route]]",
+    keys: &[
+        "connect",
+        "handshake",
+        "command",
+        "data",
+        "content",
+        "end-of-data",
+        "quit",
+        "stall",
+    ],
+    family: WITHIN_ROUTE,
+};
+
+/// `[report]`
+pub static REPORT: Shape = Shape {
+    table: "[report]",
+    keys: &["from", "full-limit", "copy-postmaster"],
+    family: ALL,
+};
+
+/// `[alarm]`
+pub static ALARM: Shape = Shape {
+    table: "[alarm]",
+    keys: &["command"],
+    family: ALL,
+};
+
+/// `[dns]`
+pub static DNS: Shape = Shape {
+    table: "[dns]",
+    keys: &["servers"],
     family: ALL,
 };
 
@@ -145,6 +222,15 @@ pub static ALL: &[&Shape] = &[
     &SPOOL,
     &RETRY,
     &ROUTE,
+    &ROUTE_AUTH,
+    &ROUTE_TIMEOUTS,
+    &REPORT,
+    &ALARM,
+    &DNS,
     &ADMIN,
     &LOG,
 ];
+
+/// What a key that stands wrongly in a route was meant for: more likely another part of the route
+/// than another table.
+static WITHIN_ROUTE: &[&Shape] = &[&ROUTE, &ROUTE_AUTH, &ROUTE_TIMEOUTS, &RETRY, &TOP, &LIMITS];

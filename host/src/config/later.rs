@@ -1,4 +1,4 @@
-//! Whole tables whose feature does not exist in this version: checked, and refused with a sentence
+//! A whole table whose feature does not exist in this version: checked, and refused with a sentence
 //! that says what to use meanwhile. Single keys and values are refused where they are read.
 
 use std::net::SocketAddr;
@@ -6,19 +6,8 @@ use std::net::SocketAddr;
 use super::keys;
 use super::reader::Section;
 
-/// `[spool]` and `[admin]`.
+/// `[admin]`.
 pub(super) fn refuse(top: &Section<'_>) {
-    let spool = top.section("spool", &keys::SPOOL);
-    if let Some(value) = spool.value("backend")
-        && value.choice(&[("embedded", false), ("postgres", true)]) == Some(true)
-    {
-        value.error("\"postgres\": not in this version; use \"embedded\"");
-    }
-    if let Some(value) = spool.value("url")
-        && value.text().is_some()
-    {
-        value.error("belongs to the backend \"postgres\", which is not in this version; remove it");
-    }
     let admin = top.section("admin", &keys::ADMIN);
     if let Some(value) = admin.value("address")
         && let Some(text) = value.text()

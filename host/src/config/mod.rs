@@ -12,10 +12,12 @@
 //! One file a table: [`listener`], [`limits`], [`auth`], ... with its structure, its defaults and
 //! its reading; `rules` has what concerns several keys. [`reader`] knows TOML and no key.
 //! Elsewhere on purpose: whether files, users and folders that are named exist (`command::check`),
-//! and where a route's URI leads (`deliver`).
+//! and how a route is made of its table (`route::build`).
 
+pub mod alarm;
 pub mod auth;
 pub mod component;
+pub mod dns;
 pub mod finding;
 pub mod keys;
 mod later;
@@ -24,9 +26,11 @@ pub mod listener;
 pub mod log;
 pub mod names;
 pub mod reader;
+pub mod report;
 pub mod retry;
 pub mod route;
 mod rules;
+mod spool;
 pub mod submission;
 #[cfg(test)]
 mod tests;
@@ -35,15 +39,19 @@ pub mod tls;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+pub use alarm::Alarm;
 pub use auth::AuthSettings;
 pub use component::Component;
+pub use dns::Dns;
 pub use finding::{Finding, Level};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
 pub use log::{Log, LogFormat};
+pub use report::ReportSettings;
 pub use retry::Retry;
-pub use route::Route;
+pub use route::{ClientMechanism, Deliver, Route, RouteAuth, RouteTls, Secret};
 pub use submission::{Senders, Submission};
 pub use tls::TlsFiles;
 
@@ -79,11 +87,20 @@ pub struct Config {
     pub auth: AuthSettings,
     /// `[submission]`
     pub submission: Submission,
+    /// `[spool] history`: how long it is known what became of a message. Default 7 days; `None`
+    /// (`"0s"`): it is not kept.
+    pub history: Option<Duration>,
     /// `[retry]`
     pub retry: Retry,
     /// `[[route]]`, the first match wins. Default: empty, which means Maildirs of every domain below
     /// the state folder ([`Config::routes_or_default`]), so that a first try loses no message.
     pub routes: Vec<Route>,
+    /// `[report]`
+    pub report: ReportSettings,
+    /// `[alarm]`
+    pub alarm: Alarm,
+    /// `[dns]`
+    pub dns: Dns,
     /// `[log]`
     pub log: Log,
 }
@@ -175,6 +192,7 @@ impl Config {
         let state_dir = state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/pillarbox"));
         // A placeholder lets the other tables be read and reported when the name is missing.
         let name = hostname.as_deref().unwrap_or("mail.invalid");
+        let retry = Retry::read(&top.section("retry", &keys::RETRY), &Retry::default());
         let config = Self {
             file: file.to_path_buf(),
             hostname: name.to_owned(),
@@ -185,8 +203,12 @@ impl Config {
             listeners: Listener::read_all(top),
             auth: AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name),
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
-            retry: Retry::read(&top.section("retry", &keys::RETRY)),
-            routes: Route::read_all(top),
+            history: spool::read(&top.section("spool", &keys::SPOOL)),
+            routes: Route::read_all(top, base, &retry),
+            report: ReportSettings::read(&top.section("report", &keys::REPORT), name),
+            alarm: Alarm::read(&top.section("alarm", &keys::ALARM)),
+            dns: Dns::read(&top.section("dns", &keys::DNS)),
+            retry,
             log: Log::read(&top.section("log", &keys::LOG)),
             state_dir,
         };
@@ -198,7 +220,7 @@ impl Config {
     /// The routes to use: those of the file, or the Maildirs below the state folder.
     pub fn routes_or_default(&self) -> Vec<Route> {
         if self.routes.is_empty() {
-            vec![Route::below(&self.state_dir)]
+            vec![Route::below(&self.state_dir, &self.retry)]
         } else {
             self.routes.clone()
         }

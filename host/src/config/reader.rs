@@ -344,6 +344,20 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Whether it is a list: some keys take one value or several.
+    pub fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
+    /// A string that says something: not empty, without control characters.
+    pub fn words(&self, wanted: &str) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return self.mismatch(wanted);
+        }
+        Some(text)
+    }
+
     /// The elements of a list.
     pub fn list(&self) -> Option<Vec<Self>> {
         self.list_of("strings")
@@ -386,7 +400,15 @@ impl<'a> Value<'a> {
 
 /// What a key that nobody knows may have been meant for.
 fn unknown(key: &str, shape: &Shape) -> String {
-    let home = shape.family.iter().find(|other| other.keys.contains(&key));
+    // One letter wrong is a slip, not another table's key.
+    let slip = shape
+        .keys
+        .iter()
+        .any(|own| strsim::damerau_levenshtein(own, key) == 1);
+    let home = shape
+        .family
+        .iter()
+        .find(|other| other.keys.contains(&key) && !slip);
     if let Some(home) = home {
         return match home.table {
             "" => {

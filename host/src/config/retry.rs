@@ -1,4 +1,5 @@
-//! `[retry]`: how long and how often delivery is tried (RFC 5321 section 4.5.4.1).
+//! `[retry]`: how long and how often delivery is tried (RFC 5321 section 4.5.4.1). `retry` of a
+//! route changes single keys of it.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ pub struct Retry {
     /// When a message has failed for good. Default 5 days (RFC 5321 section 4.5.4.1: at least 4 to
     /// 5), so that it outlives a long week-end.
     pub give_up: Duration,
+    /// When its sender is told that a message still waits, if he wants to know (RFC 3461 section
+    /// 4.1); `None`: never. Default 4 hours: soon enough to pick up the telephone.
+    pub delay_note: Option<Duration>,
 }
 
 impl Default for Retry {
@@ -26,58 +30,82 @@ impl Default for Retry {
             first: 60 * SECOND,
             longest: DAY / 6,
             give_up: 5 * DAY,
+            delay_note: Some(DAY / 6),
         }
     }
 }
 
 impl Retry {
-    pub(super) fn read(section: &Section<'_>) -> Self {
-        let default = Self::default();
+    /// What the table says, and `inherited` where it says nothing.
+    pub(super) fn read(section: &Section<'_>, inherited: &Self) -> Self {
         let span = |key, most| {
             section
                 .value(key)
                 .and_then(|value| value.duration(SECOND..=most))
         };
+        let note = section
+            .value("delay-note")
+            .and_then(|value| value.duration(Duration::ZERO..=60 * DAY));
         let retry = Self {
-            first: span("first", DAY).unwrap_or(default.first),
-            longest: span("longest", 7 * DAY).unwrap_or(default.longest),
-            give_up: span("give-up", 60 * DAY).unwrap_or(default.give_up),
+            first: span("first", DAY).unwrap_or(inherited.first),
+            longest: span("longest", 7 * DAY).unwrap_or(inherited.longest),
+            give_up: span("give-up", 60 * DAY).unwrap_or(inherited.give_up),
+            delay_note: match note {
+                Some(note) => Some(note).filter(|note| !note.is_zero()),
+                None => inherited.delay_note,
+            },
         };
-        if let Some(value) = section.value("delay-note")
-            && value.duration(SECOND..=60 * DAY).is_some()
-        {
-            value.error("not in this version: no report says \"still trying\"; leave the key out");
-        }
+        retry.check(section);
+        retry
+    }
+
+    /// What holds between the keys, as far as this table says something about them.
+    fn check(&self, section: &Section<'_>) {
         let shown = |span: Duration| humantime::format_duration(span).to_string();
-        if retry.longest < retry.first {
+        let says = |key| section.value(key).is_some();
+        let blamed = |key| if says(key) { key } else { "first" };
+        if self.longest < self.first && (says("longest") || says("first")) {
             section.error(
-                if section.value("longest").is_some() { "longest" } else { "first" },
+                blamed("longest"),
                 format!(
                     "the longest wait ({}) is shorter than the first ({}); make it as long at least",
-                    shown(retry.longest),
-                    shown(retry.first)
+                    shown(self.longest),
+                    shown(self.first)
                 ),
             );
         }
-        if retry.give_up < retry.first {
+        if self.give_up < self.first && (says("give-up") || says("first")) {
             section.error(
-                "give-up",
+                blamed("give-up"),
                 format!(
                     "{} is over before the first retry after {}; make it longer",
-                    shown(retry.give_up),
-                    shown(retry.first)
+                    shown(self.give_up),
+                    shown(self.first)
                 ),
             );
-        } else if retry.give_up < 4 * DAY {
+        } else if self.give_up < 4 * DAY && says("give-up") {
             // RFC 5321 section 4.5.4.1
             section.warning(
                 "give-up",
                 format!(
                     "{}: RFC 5321 section 4.5.4.1 asks for 4 to 5 days at least",
-                    shown(retry.give_up)
+                    shown(self.give_up)
                 ),
             );
         }
-        retry
+        if let Some(note) = self.delay_note
+            && note >= self.give_up
+            && says("delay-note")
+        {
+            section.warning(
+                "delay-note",
+                format!(
+                    "{} never comes: the message is given up after {}; make it shorter, or \"0s\" \
+                     for no note",
+                    shown(note),
+                    shown(self.give_up)
+                ),
+            );
+        }
     }
 }

@@ -324,8 +324,13 @@ mod tests {
             let spool = Sqlite::open(scratch.path(), Access::Service).unwrap();
             let message = message(&spool, "a-1", &[mailbox], content).await;
             spool.append(message).await.unwrap();
+            let one = crate::spool::Wanted {
+                otherwise: 1,
+                total: 1,
+                ..Default::default()
+            };
             let claimed = spool
-                .claim(1, Duration::from_secs(60), SystemTime::now())
+                .claim(&one, Duration::from_secs(60), SystemTime::now())
                 .await;
             Self {
                 claimed: claimed.unwrap().remove(0),

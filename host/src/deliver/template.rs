@@ -85,7 +85,7 @@ impl Template {
     }
 
     /// The part before the first name with a place in it.
-    pub(super) fn base(&self) -> &Path {
+    pub fn base(&self) -> &Path {
         &self.base
     }
 

@@ -1,12 +1,10 @@
 //! Carrying out one call's actions, in order (`wit/submission.wit`: the loop).
 
 use super::dialogue::{Dialogue, Wants};
-use super::shows_secret;
 use super::wire::Wire;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress};
-use crate::sandbox::v0_1::types::{Mechanism, Phase};
-use crate::timeout;
+use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress, Stage};
+use crate::sandbox::v0_1::types::Phase;
 use tokio::time::Instant;
 
 /// Octets for the wire, gathered from one call's actions.
@@ -38,7 +36,8 @@ impl Dialogue {
     pub(super) async fn carry_out_last(&mut self, progress: Progress) -> Result<(), SandboxError> {
         let sending = self.follow(progress, &[])?;
         if !sending.octets.is_empty() {
-            let _ = self.wire.give(&sending.octets, timeout::QUIT).await;
+            let within = self.target.timeouts.quit;
+            let _ = self.wire.give(&sending.octets, within).await;
         }
         if self.wants == Wants::Nothing {
             self.wire.close().await;
@@ -96,10 +95,7 @@ impl Dialogue {
             Action::StartTls if self.tls.is_none() => return Ok(Some(Wants::Handshake)),
             Action::StartTls => return Err(SandboxError::violation("STARTTLS under TLS")),
             Action::Authenticate(mechanism) => return Ok(Some(Wants::Credentials(mechanism))),
-            // The mechanisms that need it are refused when the session starts.
-            Action::Derive(_) => {
-                return Err(SandboxError::violation("PBKDF2 without a SCRAM mechanism"));
-            }
+            Action::Derive(salt) => return Ok(Some(Wants::Derivation(salt))),
             Action::Ready(offer) => {
                 self.offer = Some(offer);
                 return Ok(Some(Wants::Message));
@@ -158,6 +154,15 @@ impl Dialogue {
         if let Some(detail) = self.detail.take() {
             failure.text = format!("{}: {detail}", failure.text);
         }
+        // R3207-4.2-c: the session says so of a 220 to STARTTLS after which more came in clear.
+        if failure.stage == Stage::Tls
+            && failure
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.code == 220)
+        {
+            self.injected = true;
+        }
         self.scribe.note(&failure.text);
         self.failure.get_or_insert(Box::new(failure));
     }
@@ -168,9 +173,9 @@ impl Dialogue {
             return Ok(());
         }
         let within = if sending.content {
-            timeout::CONTENT_WRITE
+            self.target.timeouts.content
         } else {
-            timeout::client_wait(Phase::Command)
+            self.target.timeouts.command
         };
         let Err(error) = self.wire.give(&sending.octets, within).await else {
             return Ok(());
@@ -185,21 +190,6 @@ impl Dialogue {
             self.lose(how).await?;
         }
         self.wire = Wire::Gone;
-        Ok(())
-    }
-
-    /// The host's own judgement (the design's "authority"): these credentials under this TLS.
-    pub(super) fn may_confide(&self, mechanism: Mechanism) -> Result<(), SandboxError> {
-        if !self.login.mechanisms.contains(&mechanism) {
-            return Err(SandboxError::violation("a mechanism that was not allowed"));
-        }
-        let verified = self.tls.as_ref().is_some_and(|facts| facts.verified);
-        // CL-mech-clear, CL-mech-verified
-        if shows_secret(mechanism) && !verified && !self.login.clear_text {
-            return Err(SandboxError::violation(
-                "a clear-text mechanism without verified TLS",
-            ));
-        }
         Ok(())
     }
 }

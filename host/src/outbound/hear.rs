@@ -4,12 +4,15 @@ use super::dialogue::{Dialogue, Wants};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::client::Loss;
 use crate::sandbox::v0_1::types::Phase;
-use crate::timeout;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Octets of one read. A session that ends in the middle of what it was given leaves the rest, and
 /// more than 12,288 octets it must not leave: its longest line (4,096) and one read stay below.
 const READ: usize = 8 * 1024;
+/// How long the last words of a server that takes no more octets are waited for. One that closed
+/// has said them; one that only stopped reading had minutes for them.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Dialogue {
     /// Reads once, and lets the session see it.
@@ -18,8 +21,9 @@ impl Dialogue {
         if std::mem::take(&mut self.offer_again) && !self.buffer.is_empty() {
             return self.pass_on().await;
         }
-        let silence = Instant::now() + timeout::client_wait(phase);
-        let end = silence.min(self.stirred + timeout::CLIENT_STALL);
+        let timeouts = &self.target.timeouts;
+        let silence = Instant::now() + timeouts.wait(phase);
+        let end = silence.min(self.stirred + timeouts.stall);
         let mut room = [0; READ];
         match tokio::time::timeout_at(end, self.wire.read(&mut room)).await {
             Ok(Ok(0)) => self.lose(Loss::Closed).await,
@@ -59,8 +63,10 @@ impl Dialogue {
     /// After a write that failed: whether the server had said why, and the session is over with
     /// that.
     pub(super) async fn last_words(&mut self) -> Result<bool, SandboxError> {
+        let end = Instant::now() + LAST_WORDS;
         let mut room = [0; READ];
-        while let Ok(Some(length)) = self.wire.take(&mut room).await {
+        // They may be on their way to us even where the write failed at once.
+        while let Ok(Ok(length)) = tokio::time::timeout_at(end, self.wire.read(&mut room)).await {
             if length == 0 {
                 break;
             }

@@ -1,20 +1,27 @@
 //! Outbound connections: the component's client session, driven over a socket.
 //!
 //! ```text
-//!   open -> connect (RFC 5321 section 5.1: every address in turn)
+//!   open -> connect (RFC 5321 section 5.1: every address)
 //!        -> [implicit TLS: handshake] -> the loop of `wit/submission.wit` until `ready`
 //!   submit -> the loop until `ready` or the end; any number of messages on one connection
 //!   quit -> the loop until the end
 //! ```
 //!
 //! ```text
+//!   open       from nothing to a server that takes messages
 //!   dialogue   THE loop: what the session wants next, until it is ready or over
 //!   action     carrying out one call's actions, in order
 //!   hear       the server's octets, its silence and its end (RFC 5321 section 4.5.3.2)
 //!   feed       the message, run by run
-//!   secure     STARTTLS and implicit TLS (RFC 3207, RFC 8314), and what the host insists on
+//!   authenticate   who to be, and what the host insists on first
+//!   derive     PBKDF2 for SCRAM (RFC 5802)
+//!   secure     STARTTLS and implicit TLS (RFC 3207, RFC 8314)
 //!   trust      whose certificates are good
-//!   connect    names and addresses
+//!   connect    the addresses of a name, side by side (RFC 8305), or a socket of this machine
+//!   resolve    who knows names: DNS, the hosts file, the system
+//!   login      who to be, and where credentials come from
+//!   timeouts   how long to wait for what
+//!   error      why there is no dialogue
 //!   wire       the socket, in clear or under TLS
 //!   trace      the dialogue as a person may see it, without secrets
 //! ```
@@ -25,10 +32,15 @@
 //! Not here: routes, MX, retries (`relay`), and what SMTP says (the component).
 
 mod action;
+mod authenticate;
 mod connect;
+mod derive;
 mod dialogue;
+mod error;
 mod feed;
 mod hear;
+mod login;
+mod open;
 pub mod resolve;
 mod secure;
 #[cfg(test)]
@@ -39,14 +51,15 @@ pub mod trust;
 mod wire;
 
 pub use dialogue::Dialogue;
+pub use error::{OutboundError, Unopened, spoken, told};
+pub use login::{CredentialsError, Login, Provider};
+pub use resolve::{Resolve, ResolveError};
 pub use timeouts::Timeouts;
 pub use trace::{Side, Trace};
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, Witness};
 
-use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::client::{Credentials, Failure};
-use crate::sandbox::v0_1::types::{Mechanism, Reply};
-use async_trait::async_trait;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What TLS means on a connection.
@@ -64,12 +77,15 @@ pub enum Security {
 }
 
 /// Where to go, and how.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// Name or IP address (without brackets). Also the name that NTLM binds to.
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// A socket of this machine to connect to instead of `host` and `port`. It has no TLS:
+    /// `Opportunistic` is `Off` there, and more is refused.
+    pub socket: Option<PathBuf>,
     /// What TLS means.
     pub security: Security,
     /// Name in the certificate, also sent as SNI; `host` without it.
@@ -80,113 +96,23 @@ pub struct Target {
     pub hostname: Option<String>,
     /// LHLO, and a reply per recipient (RFC 2033).
     pub lmtp: bool,
+    /// Who knows the addresses of `host`.
+    pub resolver: Arc<dyn Resolve>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
 }
 
-/// Who to be, and how to prove it.
-#[derive(Clone, Default)]
-pub struct Login {
-    /// In order of preference; none: do not authenticate.
-    pub mechanisms: Vec<Mechanism>,
-    /// Whether PLAIN and LOGIN may be used without TLS or under unverified TLS (CL-mech-clear,
-    /// CL-mech-verified). Default: no.
-    pub clear_text: bool,
-    /// Where credentials come from; none: the session goes on without, or fails.
-    pub provider: Option<Arc<dyn Provider>>,
-}
-
-impl Login {
-    /// What is left of it on a connection that lost its TLS (R3207-6-b); `None`: nothing is, though
-    /// authentication is wanted.
-    fn without_clear_text(&self) -> Option<Self> {
-        let mechanisms: Vec<_> = self
-            .mechanisms
-            .iter()
-            .copied()
-            .filter(|mechanism| !shows_secret(*mechanism))
-            .collect();
-        if mechanisms.is_empty() && !self.mechanisms.is_empty() {
-            return None;
-        }
-        Some(Self {
-            mechanisms,
-            clear_text: false,
-            provider: self.provider.clone(),
-        })
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("socket", &self.socket)
+            .field("security", &self.security)
+            .field("tls_name", &self.tls_name)
+            .field("hostname", &self.hostname)
+            .field("lmtp", &self.lmtp)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
     }
-}
-
-/// Where credentials come from.
-#[async_trait]
-pub trait Provider: Send + Sync {
-    /// Who to be with this mechanism; asked anew for each attempt. None: there is nobody to be.
-    async fn credentials(&self, mechanism: Mechanism) -> Option<Credentials>;
-}
-
-/// CL-mech-clear: mechanisms that give the secret itself to whoever is at the other end.
-fn shows_secret(mechanism: Mechanism) -> bool {
-    matches!(
-        mechanism,
-        Mechanism::Login | Mechanism::Plain | Mechanism::Xoauth2 | Mechanism::Oauthbearer
-    )
-}
-
-/// Why there is no dialogue.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboundError {
-    /// The name has no address, or nobody could say.
-    #[error("cannot find an address of {host}")]
-    Unknown {
-        /// The name.
-        host: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// No address of the name took the connection.
-    #[error("cannot connect to {host} port {port}: {reasons}")]
-    Connect {
-        /// The name.
-        host: String,
-        /// The port.
-        port: u16,
-        /// Each address, and why not.
-        reasons: String,
-    },
-    /// The session failed.
-    #[error("{}", told(.0))]
-    Failed(Box<Failure>),
-    /// The component, not the server.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-}
-
-impl OutboundError {
-    /// Whether trying again later can help.
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::Unknown { .. } | Self::Connect { .. } => true,
-            Self::Failed(failure) => failure.temporary,
-            Self::Sandbox(_) => false,
-        }
-    }
-}
-
-/// A failure for a person: what went wrong, and the server's words.
-pub fn told(failure: &Failure) -> String {
-    match &failure.reply {
-        Some(reply) => format!("{} (the server said: {})", failure.text, spoken(reply)),
-        None => failure.text.clone(),
-    }
-}
-
-/// A reply on one line: code, enhanced status code, text.
-pub fn spoken(reply: &Reply) -> String {
-    let mut text = reply.code.to_string();
-    if let Some((class, subject, detail)) = reply.status {
-        text.push_str(&format!(" {class}.{subject}.{detail}"));
-    }
-    for line in &reply.lines {
-        text.push(' ');
-        text.push_str(&trace::printable(line));
-    }
-    text
 }

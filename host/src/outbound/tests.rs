@@ -1,23 +1,31 @@
 //! The dialogue over real sockets: the built component against scripted servers.
 
+mod credentials;
+mod hostile;
+mod places;
 mod security;
 mod submission;
 
 use super::trace::{Side, Trace};
-use super::{Dialogue, Login, OutboundError, Provider, Security, Target, Trust};
+use super::{
+    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts, Trust,
+    Unopened, resolve,
+};
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Outcome, Stage, Verdict};
 use crate::sandbox::v0_1::types::{
     BodyType, ContentFacts, Envelope, ForwardPath, Mechanism, Phase, ReversePathParameters,
 };
 use crate::sandbox::{Build, Engine, SandboxLimits};
-use crate::{embedded, timeout, tls};
+use crate::{embedded, tls};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,29 +39,70 @@ enum Step {
     Content,
     /// The TLS handshake, as server.
     Tls,
+    /// Notes the name that the client gave in the handshake.
+    Sni,
     /// Sends so many octets without an end of line.
     Flood(usize),
+    /// Sends this again and again, with a pause of so many milliseconds, for as long as it is
+    /// taken.
+    Drip(&'static str, u64),
+    /// Waits for octets, whatever they are.
+    Any,
+    /// Neither reads nor writes until told.
+    Wait(Arc<Notify>),
+    /// Ends the connection, though octets may be unread.
+    Cut,
     /// Ends the connection and takes the next one.
     Next,
 }
-use Step::{Content, Flood, Hear, Next, Say, Tls};
+use Step::{Any, Content, Cut, Drip, Flood, Hear, Next, Say, Sni, Tls, Wait};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where a server listens.
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Door {
+    async fn accept(&self) -> Box<dyn Stream> {
+        match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await.unwrap().0),
+            Self::Unix(listener) => Box::new(listener.accept().await.unwrap().0),
+        }
+    }
+}
 
 /// A server, its certificate, and in the end all that it heard.
 struct Server {
     port: u16,
     certificate: PathBuf,
     heard: JoinHandle<Vec<String>>,
-    _folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl Server {
     async fn start(steps: Vec<Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        Self::behind(
+            Door::Tcp(listener),
+            port,
+            tempfile::tempdir().unwrap(),
+            steps,
+        )
+    }
+
+    /// At the socket `door` in its folder.
+    fn at_a_socket(steps: Vec<Step>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("door")).unwrap();
+        Self::behind(Door::Unix(listener), 0, folder, steps)
+    }
+
+    fn behind(door: Door, port: u16, folder: TempDir, steps: Vec<Step>) -> Self {
         let (certificate, key) = tls::self_signed("mail.example.org", folder.path()).unwrap();
         let identity = tls::Certificates::load(&certificate, &key)
             .unwrap()
@@ -62,20 +111,17 @@ impl Server {
         Self {
             port,
             certificate,
-            heard: tokio::spawn(play(listener, acceptor, steps)),
-            _folder: folder,
+            heard: tokio::spawn(play(door, acceptor, steps)),
+            folder,
         }
     }
 
     fn target(&self, security: Security, trust: Trust) -> Target {
         Target {
-            host: "127.0.0.1".into(),
-            port: self.port,
             security,
             tls_name: Some("mail.example.org".into()),
             trust: Arc::new(trust),
-            hostname: Some("client.example.org".into()),
-            lmtp: false,
+            ..target(self.port)
         }
     }
 
@@ -91,10 +137,27 @@ impl Server {
     }
 }
 
-async fn play(listener: TcpListener, acceptor: TlsAcceptor, steps: Vec<Step>) -> Vec<String> {
+/// A server of this machine, in clear.
+fn target(port: u16) -> Target {
+    Target {
+        host: "127.0.0.1".into(),
+        port,
+        socket: None,
+        security: Security::Off,
+        tls_name: None,
+        trust: Arc::new(Trust::anybody()),
+        hostname: Some("client.example.org".into()),
+        lmtp: false,
+        resolver: resolve::system().unwrap(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+async fn play(door: Door, acceptor: TlsAcceptor, steps: Vec<Step>) -> Vec<String> {
     let mut heard = Vec::new();
     let mut buffer = Vec::new();
-    let mut stream: Box<dyn Stream> = Box::new(listener.accept().await.unwrap().0);
+    let mut sni = None;
+    let mut stream = door.accept().await;
     for step in steps {
         match step {
             Say(text) => {
@@ -108,7 +171,10 @@ async fn play(listener: TcpListener, acceptor: TlsAcceptor, steps: Vec<Step>) ->
             }
             Content => heard.push(read_to(&mut stream, &mut buffer, b"\r\n.\r\n").await),
             Tls => match acceptor.accept(stream).await {
-                Ok(secured) => stream = Box::new(secured),
+                Ok(secured) => {
+                    sni = secured.get_ref().1.server_name().map(str::to_owned);
+                    stream = Box::new(secured);
+                }
                 Err(error) => {
                     heard.push(format!("no TLS: {error}"));
                     return heard;
@@ -117,10 +183,21 @@ async fn play(listener: TcpListener, acceptor: TlsAcceptor, steps: Vec<Step>) ->
             Flood(octets) => {
                 let _ = stream.write_all(&vec![b'2'; octets]).await;
             }
+            Sni => heard.push(sni.clone().unwrap_or_default()),
+            Drip(text, pause) => {
+                while stream.write_all(text.as_bytes()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+            }
+            Any => {
+                let _ = stream.read(&mut [0; 4096]).await;
+            }
+            Wait(told) => told.notified().await,
+            Cut => return heard,
             Next => {
                 drop(stream);
                 buffer.clear();
-                stream = Box::new(listener.accept().await.unwrap().0);
+                stream = door.accept().await;
             }
         }
     }
@@ -213,8 +290,8 @@ struct Tim;
 
 #[async_trait]
 impl Provider for Tim {
-    async fn credentials(&self, _mechanism: Mechanism) -> Option<Credentials> {
-        Some(Credentials {
+    async fn credentials(&self, _: Mechanism) -> Result<Credentials, CredentialsError> {
+        Ok(Credentials {
             user: "tim".into(),
             domain: String::new(),
             workstation: String::new(),
@@ -231,14 +308,20 @@ fn tim(mechanisms: &[Mechanism]) -> Login {
     }
 }
 
-async fn open(target: &Target, login: &Login) -> Result<Dialogue, OutboundError> {
+async fn open(target: &Target, login: &Login) -> Result<Dialogue, Unopened> {
     Dialogue::open(build(), target, login, None).await
 }
 
 async fn failure(target: &Target, login: &Login) -> (Stage, String) {
+    match unopened(target, login).await.error {
+        OutboundError::Failed(failure) => (failure.stage, failure.text.clone()),
+        error => panic!("{error}"),
+    }
+}
+
+async fn unopened(target: &Target, login: &Login) -> Unopened {
     match open(target, login).await {
-        Err(OutboundError::Failed(failure)) => (failure.stage, failure.text.clone()),
-        Err(error) => panic!("{error}"),
+        Err(unopened) => unopened,
         Ok(_) => panic!("the server takes messages"),
     }
 }
@@ -250,6 +333,13 @@ impl Trace for Lines {
     fn line(&mut self, side: Side, text: &str) {
         self.0.lock().unwrap().push(format!("{side:?}: {text}"));
     }
+}
+
+/// What must not take longer than anybody's patience, though others of its times are longer.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what)
+        .await
+        .expect("it takes too long")
 }
 
 const EHLO: &str = "EHLO client.example.org";

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How long to wait for what. The defaults are those of the profile, section 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To one address, and for the name's addresses. Default 60 s.
+    /// To one address; finding the addresses has a time of its own. Default 60 s.
     pub connect: Duration,
     /// TLS handshake. Default 60 s.
     pub handshake: Duration,
@@ -20,6 +20,10 @@ pub struct Timeouts {
     pub end_of_data: Duration,
     /// The reply to QUIT; nothing depends on it. Default 10 s.
     pub quit: Duration,
+    /// All the time in which a server says octets, but never a reply that leads on: one that drips
+    /// would else hold the connection for ever. Must be longer than any of the others that is to
+    /// have an effect. Default 1 hour (OURS).
+    pub stall: Duration,
 }
 
 impl Default for Timeouts {
@@ -36,6 +40,7 @@ impl Default for Timeouts {
             // RFC 5321 section 4.5.3.2.6
             end_of_data: Duration::from_secs(600),
             quit: Duration::from_secs(10),
+            stall: Duration::from_secs(3600),
         }
     }
 }
@@ -49,5 +54,28 @@ impl Timeouts {
             Phase::Quit => self.quit,
             _ => self.command,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r5321_4_5_3_2_the_client_waits_as_long_as_the_profile_says() {
+        let timeouts = Timeouts::default();
+        for (phase, seconds) in [
+            (Phase::Greeting, 300),
+            (Phase::Command, 300),
+            (Phase::Authentication, 300),
+            (Phase::DataInitiation, 120),
+            (Phase::EndOfContent, 600),
+            (Phase::Quit, 10),
+        ] {
+            assert_eq!(timeouts.wait(phase).as_secs(), seconds, "{phase:?}");
+        }
+        assert_eq!(timeouts.connect.as_secs(), 60);
+        assert_eq!(timeouts.handshake.as_secs(), 60);
+        assert_eq!(timeouts.content.as_secs(), 180);
     }
 }

@@ -29,6 +29,32 @@ pub enum TrustError {
 #[derive(Debug)]
 pub struct Trust {
     verifier: Option<Arc<dyn ServerCertVerifier>>,
+    witness: Option<Arc<Witness>>,
+}
+
+/// Sees what certificate a server shows, and what is wrong with it, however the handshake ends. For
+/// whoever has to explain it to a person.
+#[derive(Debug, Default)]
+pub struct Witness(Mutex<Seen>);
+
+/// What a [`Witness`] saw of the last handshake.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The server's own certificate, DER.
+    pub certificate: Option<Vec<u8>>,
+    /// What is wrong with it; `None` also where nobody asked.
+    pub objection: Option<String>,
+}
+
+impl Witness {
+    /// What it saw.
+    pub fn seen(&self) -> Seen {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Trust {
@@ -42,6 +68,7 @@ impl Trust {
             rustls_platform_verifier::Verifier::new(provider()).map_err(TrustError::Platform)?;
         Ok(Self {
             verifier: Some(Arc::new(verifier)),
+            witness: None,
         })
     }
 
@@ -65,13 +92,25 @@ impl Trust {
                 authorities,
                 provider: provider(),
             })),
+            witness: None,
         })
     }
 
     /// Anybody: the handshake hides the dialogue from who only listens, and says nothing about
     /// who is at the other end. Never counts as verified.
     pub fn anybody() -> Self {
-        Self { verifier: None }
+        Self {
+            verifier: None,
+            witness: None,
+        }
+    }
+
+    /// The same, with somebody who looks on. One handshake at a time.
+    pub fn witnessed(&self, witness: &Arc<Witness>) -> Self {
+        Self {
+            verifier: self.verifier.clone(),
+            witness: Some(Arc::clone(witness)),
+        }
     }
 
     /// Whether it asks for a good certificate at all.
@@ -83,6 +122,7 @@ impl Trust {
     pub(super) fn judge(&self, strict: bool) -> Arc<Judge> {
         Arc::new(Judge {
             verifier: self.verifier.clone(),
+            witness: self.witness.clone(),
             strict,
             provider: provider(),
             objection: Mutex::new(None),
@@ -99,6 +139,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 #[derive(Debug)]
 pub(super) struct Judge {
     verifier: Option<Arc<dyn ServerCertVerifier>>,
+    witness: Option<Arc<Witness>>,
     strict: bool,
     provider: Arc<CryptoProvider>,
     objection: Mutex<Option<String>>,
@@ -121,6 +162,12 @@ impl Judge {
     fn rule<T>(&self, result: Result<T, Error>, assertion: T) -> Result<T, Error> {
         match result {
             Err(error) => {
+                if let Some(witness) = &self.witness {
+                    witness
+                        .lock()
+                        .objection
+                        .get_or_insert_with(|| error.to_string());
+                }
                 self.objection
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -147,6 +194,12 @@ impl ServerCertVerifier for Judge {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(witness) = &self.witness {
+            *witness.lock() = Seen {
+                certificate: Some(end_entity.to_vec()),
+                objection: None,
+            };
+        }
         let Some(verifier) = &self.verifier else {
             return Ok(ServerCertVerified::assertion());
         };

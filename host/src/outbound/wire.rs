@@ -6,13 +6,15 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// One connection's socket.
 pub(super) enum Wire {
     /// In clear.
     Clear(TcpStream),
+    /// A socket of this machine, in clear.
+    Unix(UnixStream),
     /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
     /// Being changed from one to the other, or gone.
@@ -24,6 +26,7 @@ impl Wire {
     pub(super) async fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Clear(socket) => socket.read(room).await,
+            Self::Unix(socket) => socket.read(room).await,
             Self::Tls(stream) => stream.read(room).await,
             Self::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -35,6 +38,7 @@ impl Wire {
         poll_fn(|context| {
             let polled = match self {
                 Self::Clear(socket) => Pin::new(socket).poll_read(context, &mut buffer),
+                Self::Unix(socket) => Pin::new(socket).poll_read(context, &mut buffer),
                 Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(context, &mut buffer),
                 Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             };
@@ -53,6 +57,7 @@ impl Wire {
         let write = async {
             match self {
                 Self::Clear(socket) => socket.write_all(octets).await,
+                Self::Unix(socket) => socket.write_all(octets).await,
                 Self::Tls(stream) => {
                     stream.write_all(octets).await?;
                     stream.flush().await
@@ -71,6 +76,7 @@ impl Wire {
             // The server may be gone already; there is nothing left to lose.
             let _ = match self {
                 Self::Clear(socket) => socket.shutdown().await,
+                Self::Unix(socket) => socket.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
                 Self::Gone => Ok(()),
             };

@@ -1,93 +1,219 @@
-//! The scheduler: claims recipients that are due, has each delivered, and records the outcome
+//! The relay: claims recipients that are due, has each delivered, and records the outcome
 //! (RFC 5321 section 4.5.4.1).
 //!
 //! ```text
-//! wake, or a second has passed -> claim (batch) -> attempt, attempt, … -> settle (in groups)
+//!                        +-- lane "smarthost" --- worker (connection) --- the server
+//!   wake, or a second -> claim -> sort -+-- lane "mx example.org" - worker ...
+//!                        +-- lane "maildir ..." - worker --------- the disk
 //! ```
 //!
-//! There are no timers in memory: what is due is asked of the spool, so that retry times outlive the
-//! process and the queue's verbs work from another one. `attempt` is one delivery, `retry` says when
-//! the next one is, `running` what this process has begun. Not here: what a route is, and how local
-//! delivery is done (`deliver`).
+//! Recipients queue in lanes, in the spool and, a few at a time, here; a place that is away or slow
+//! holds up its own lane alone. There are no timers in memory: what is due is asked of the spool, so
+//! that retry times outlive the process and the queue's verbs work from another one.
+//!
+//! ```text
+//!   scheduler   the loop: claims, gives jobs to lanes, begins workers and probes
+//!   lane        what this process has of a lane        health     how its place does (pure)
+//!   job         what belongs together (pure)           begun      what is in hand
+//!   worker      a connection and its jobs              local      deliveries on this machine
+//!   connection  which server, and how it was reached   exchange   MX records in order (pure)
+//!   judgement   what a failure means (pure)            settle     what is recorded of it
+//!   envelope, removable   to the client session        retry      when to try again (pure)
+//! ```
+//!
+//! Not here: what a route is (`route`), what SMTP says (the component, by `outbound`), how a Maildir is
+//! written (`deliver`), what senders are told (`report`).
 
-mod attempt;
+mod begun;
+mod connection;
+mod envelope;
+mod exchange;
+mod health;
+mod job;
+mod judgement;
+mod lane;
+mod local;
+mod removable;
 mod retry;
-mod running;
+mod scheduler;
+mod settle;
+mod worker;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::{Notify, mpsc};
 
 pub use retry::Retry;
 
+use crate::alarm::Alarm;
 use crate::deliver::Maildirs;
+use crate::outbound::resolve::Resolve;
 use crate::route::Routes;
+use crate::sandbox::Build;
 use crate::spool::Spool;
-use running::Running;
+use begun::Begun;
+use health::Change;
+use lane::Lane;
 
 /// How long an attempt has before another may begin. Attempts of this process are known, so it
 /// matters only where a process died and no service was started since.
-const LEASE: Duration = Duration::from_secs(600);
+const LEASE: Duration = Duration::from_secs(3600);
 /// How often the spool is asked without a reason: for retries, and for another process's `release`.
 const LOOK: Duration = Duration::from_secs(1);
-/// Age of an attempt at which it no longer keeps others from beginning: its disk may be dead.
+/// Age of an attempt at which it no longer counts as moving: its disk may be dead.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long to leave a spool alone that cannot be used.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The routes of this moment. Called at each attempt, so it should cost no more than a lock-free load.
+/// The routes of this moment. Called at each claim, so it should cost no more than a lock-free load.
 pub type CurrentRoutes = Arc<dyn Fn() -> Arc<Routes> + Send + Sync>;
+/// The build of this moment.
+pub type CurrentBuild = Arc<dyn Fn() -> Arc<Build> + Send + Sync>;
 
-/// What the scheduler works with.
+/// What the relay works with.
 pub struct Relay {
     /// Where messages come from.
     pub spool: Arc<dyn Spool>,
     /// Where they go.
     pub routes: CurrentRoutes,
-    /// How they get there.
+    /// How they get into Maildirs.
     pub maildirs: Maildirs,
-    /// When to try again.
+    /// Whose client session speaks to servers.
+    pub build: CurrentBuild,
+    /// Who knows names.
+    pub resolver: Arc<dyn Resolve>,
+    /// Our own name, for EHLO and against loops.
+    pub hostname: String,
+    /// When to try again what has no route.
     pub retry: Retry,
+    /// Who is told what an operator must repair.
+    pub alarm: Arc<dyn Alarm>,
+    /// Tells the reporter that senders are owed reports.
+    pub reports: Arc<Notify>,
+}
+
+/// What tells the relay that something has changed. Many notifications may become one.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Something was appended that is not held, or may be due.
+    pub wake: Arc<Notify>,
+    /// An operator wants lanes that are down or paused to be tried now.
+    pub resume: Arc<Notify>,
+    /// Messages were removed or held.
+    pub changed: Arc<Notify>,
 }
 
 /// Delivers what is due until `shutdown` is ready, then lets running attempts end.
-///
-/// `wake` says that something was appended that is not held; many notifications may become one.
-pub async fn run(relay: Relay, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
-    let running = Running::new(relay, STALLED);
-    schedule(running, wake, shutdown).await;
+pub async fn run(relay: Relay, signals: Signals, shutdown: impl Future<Output = ()>) {
+    let (shared, happened) = Shared::new(relay, STALLED);
+    scheduler::run(shared, happened, signals, shutdown).await;
 }
 
-async fn schedule(mut running: Running, wake: Arc<Notify>, shutdown: impl Future<Output = ()>) {
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut not_before = Instant::now();
-    // Whether there may be something to claim.
-    let mut due = true;
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        if due && running.may_claim() && Instant::now() >= not_before {
-            due = match running.claim().await {
-                Some(more) => more,
-                None => {
-                    not_before = Instant::now() + PAUSE;
-                    false
+/// What happened in a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    /// A job or a worker ended.
+    Moved,
+    /// Recipients that waited are due now.
+    Expedited,
+}
+
+/// What scheduler and workers share.
+struct Shared {
+    relay: Relay,
+    begun: Begun,
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    events: mpsc::UnboundedSender<Event>,
+    ending: AtomicBool,
+    stalled_after: Duration,
+}
+
+impl Shared {
+    fn new(relay: Relay, stalled_after: Duration) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+        let (events, happened) = mpsc::unbounded_channel();
+        let shared = Self {
+            relay,
+            begun: Begun::default(),
+            lanes: Mutex::default(),
+            events,
+            ending: AtomicBool::new(false),
+            stalled_after,
+        };
+        (Arc::new(shared), happened)
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<String, Arc<Lane>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: Event) {
+        // The scheduler is gone only at the end.
+        let _ = self.events.send(event);
+    }
+
+    fn ends(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Records how a lane does now, and what follows from it.
+    async fn changed(&self, lane: &Lane, change: Change) {
+        let spool = &self.relay.spool;
+        let route = lane.lock().route.name.clone();
+        let recorded = match change {
+            Change::None => return,
+            Change::Worse | Change::Paused => {
+                let trouble = lane.lock().health.trouble(&lane.name);
+                if let Some(trouble) = &trouble {
+                    let why = trouble.attempt.why();
+                    let next = crate::spool::timestamp(trouble.next_attempt);
+                    if change == Change::Paused {
+                        let text = format!(
+                            "route {route} is paused, its messages wait: {why}; repair it, then `pillarbox queue retry --all` (it is tried again at {next})"
+                        );
+                        self.relay.alarm.raise(&format!("route {route}"), &text);
+                    }
+                    tracing::warn!(
+                        lane = lane.name,
+                        attempts = trouble.attempts,
+                        next,
+                        "waiting: {why}"
+                    );
                 }
-            };
-        }
-        tokio::select! {
-            () = &mut shutdown => break,
-            () = running.next() => {}
-            () = wake.notified() => due = true,
-            _ = look.tick() => {
-                due = true;
-                running.record();
+                spool.trouble(&lane.name, trouble).await
             }
+            Change::Well => {
+                tracing::info!(lane = lane.name, "messages go out again");
+                self.relay.alarm.clear(&format!("route {route}"));
+                match spool.trouble(&lane.name, None).await {
+                    Ok(()) => spool.expedite(&lane.name).await.map(|_| ()),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        if let Err(error) = recorded {
+            let error = with_causes(&error);
+            tracing::error!(lane = lane.name, error, "cannot record how a lane does");
+        }
+        if change == Change::Well {
+            self.tell(Event::Expedited);
         }
     }
-    running.finish().await;
+}
+
+/// An error with what lies below it, for a line that a person reads.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        text.push_str(": ");
+        text.push_str(&below.to_string());
+        cause = below.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ pub struct Retry {
     /// Age of a message at which a further failure is final. Default 5 days, the upper end of what
     /// RFC 5321 section 4.5.4.1 suggests.
     pub give_up: Duration,
+    /// Age of a message at which its sender is told that it still waits, if he wants to know (RFC
+    /// 3461 section 4.1); `None`: never. Default 4 hours.
+    pub delay_note: Option<Duration>,
 }
 
 impl Default for Retry {
@@ -21,6 +24,7 @@ impl Default for Retry {
             first: Duration::from_secs(60),
             longest: Duration::from_secs(4 * 3600),
             give_up: Duration::from_secs(5 * 24 * 3600),
+            delay_note: Some(Duration::from_secs(4 * 3600)),
         }
     }
 }
@@ -28,8 +32,23 @@ impl Default for Retry {
 impl Retry {
     /// When to try again after so many attempts; `None`: never.
     pub fn next(&self, attempts: u32, received: SystemTime, now: SystemTime) -> Option<SystemTime> {
-        let age = now.duration_since(received).unwrap_or_default();
-        (age < self.give_up).then(|| now + self.delay(attempts, rand::random_range(0.9..=1.1)))
+        (age(received, now) < self.give_up).then(|| now + self.wait(attempts))
+    }
+
+    /// How long to wait after so many attempts, however old the message is.
+    pub fn wait(&self, attempts: u32) -> Duration {
+        self.delay(attempts, rand::random_range(0.9..=1.1))
+    }
+
+    /// When a message of this time is given up.
+    pub fn until(&self, received: SystemTime) -> SystemTime {
+        received + self.give_up
+    }
+
+    /// Whether senders of a message of this time should know of the delay (RFC 3461 section 5.2.5).
+    pub fn is_delayed(&self, received: SystemTime, now: SystemTime) -> bool {
+        self.delay_note
+            .is_some_and(|note| age(received, now) >= note)
     }
 
     /// Doubles each time; the chance is a factor around 1.
@@ -38,6 +57,10 @@ impl Retry {
         let delay = self.first.saturating_mul(1 << doublings).min(self.longest);
         delay.mul_f64(chance).min(self.longest)
     }
+}
+
+fn age(received: SystemTime, now: SystemTime) -> Duration {
+    now.duration_since(received).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -77,5 +100,17 @@ mod tests {
         let nearly = received + retry.give_up - Duration::from_secs(1);
         assert!(retry.next(50, received, nearly).is_some());
         assert_eq!(retry.next(50, received, received + retry.give_up), None);
+        assert_eq!(retry.until(received), received + retry.give_up);
+    }
+
+    #[test]
+    fn r3461_5_2_5_a_delay_is_one_from_a_certain_age() {
+        let mut retry = Retry::default();
+        let received = SystemTime::now();
+        let nearly = received + Duration::from_secs(4 * 3600 - 1);
+        assert!(!retry.is_delayed(received, nearly));
+        assert!(retry.is_delayed(received, nearly + Duration::from_secs(1)));
+        retry.delay_note = None;
+        assert!(!retry.is_delayed(received, received + retry.give_up));
     }
 }

@@ -8,9 +8,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::deliver::Delivery;
+use crate::outbound::resolve::{Exchanger, ResolveError};
+use crate::route::{Delivery, Route};
 use crate::spool::tests::message;
-use crate::spool::{Access, Entry, Filter, Outcome, Sqlite, State};
+use crate::spool::{
+    Access, Attempt, Claimed, Entry, Filter, Outcome, Settlement, Sqlite, State, Wanted,
+};
+use async_trait::async_trait;
 
 mod faulty;
 mod trouble;
@@ -18,8 +22,9 @@ mod trouble;
 struct Scene {
     scratch: tempfile::TempDir,
     spool: Arc<Sqlite>,
-    routes: Arc<Mutex<Arc<[Route]>>>,
-    wake: Arc<Notify>,
+    routes: Arc<Mutex<Arc<Routes>>>,
+    signals: Signals,
+    alarm: Arc<Alarms>,
 }
 
 struct Service {
@@ -44,8 +49,9 @@ impl Scene {
         let scene = Self {
             scratch,
             spool,
-            routes: Arc::new(Mutex::new(Arc::from([]))),
-            wake: Arc::default(),
+            routes: Arc::default(),
+            signals: Signals::default(),
+            alarm: Arc::default(),
         };
         scene.route(&scene.maildir());
         scene
@@ -61,9 +67,24 @@ impl Scene {
 
     /// All of example.net goes there from now on.
     fn route(&self, delivery: &str) {
-        let delivery: Delivery = delivery.parse().unwrap();
-        let domains = vec!["example.net".parse().unwrap()];
-        *self.routes.lock().unwrap() = Arc::from([Route { domains, delivery }]);
+        self.route_of("example.net", delivery);
+    }
+
+    /// All of this pattern goes there from now on.
+    fn route_of(&self, pattern: &str, delivery: &str) {
+        let route = Route {
+            name: delivery.to_owned(),
+            domains: vec![pattern.parse().unwrap()],
+            senders: Vec::new(),
+            identities: Vec::new(),
+            delivery: match delivery.strip_prefix("maildir:") {
+                Some(folder) => Delivery::Maildir(folder.parse().unwrap()),
+                None if delivery == "hold" => Delivery::Hold,
+                None => Delivery::Discard,
+            },
+            retry: Retry::default(),
+        };
+        *self.routes.lock().unwrap() = Arc::new(Routes::new(vec![route]));
     }
 
     fn relay(&self, spool: Arc<dyn Spool>) -> Relay {
@@ -72,7 +93,12 @@ impl Scene {
             spool,
             routes: Arc::new(move || routes.lock().unwrap().clone()),
             maildirs: Maildirs::new("mail.example.org"),
+            build: Arc::new(|| panic!("no server is spoken to here")),
+            resolver: Arc::new(Nobody),
+            hostname: "mail.example.org".to_owned(),
             retry: Retry::default(),
+            alarm: Arc::clone(&self.alarm) as Arc<dyn Alarm>,
+            reports: Arc::default(),
         }
     }
 
@@ -81,10 +107,10 @@ impl Scene {
     }
 
     fn start_with(&self, spool: Arc<dyn Spool>, stalled_after: Duration) -> Service {
-        let running = Running::new(self.relay(spool), stalled_after);
+        let (shared, happened) = Shared::new(self.relay(spool), stalled_after);
         let (stop, stopped) = oneshot::channel();
-        let wake = Arc::clone(&self.wake);
-        let task = tokio::spawn(schedule(running, wake, async move {
+        let signals = self.signals.clone();
+        let task = tokio::spawn(scheduler::run(shared, happened, signals, async move {
             let _ = stopped.await;
         }));
         Service { task, stop }
@@ -93,7 +119,7 @@ impl Scene {
     async fn append(&self, id: &str, mailboxes: &[&str]) {
         let message = message(&*self.spool, id, mailboxes, b"To: x\r\n\r\nbody\r\n").await;
         self.spool.append(message).await.unwrap();
-        self.wake.notify_one();
+        self.signals.wake.notify_one();
     }
 
     async fn entries(&self) -> Vec<Entry> {
@@ -118,6 +144,52 @@ impl Scene {
     fn delivered(&self, mailbox: &str) -> usize {
         let (local, domain) = mailbox.split_once('@').unwrap();
         count(&self.mail().join(domain).join(local).join("new"))
+    }
+}
+
+/// Knows no name.
+struct Nobody;
+
+#[async_trait]
+impl Resolve for Nobody {
+    async fn addresses(&self, host: &str) -> Result<Vec<std::net::IpAddr>, ResolveError> {
+        Err(ResolveError::Unknown { name: host.into() })
+    }
+
+    async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, ResolveError> {
+        let name = domain.into();
+        Err(ResolveError::Unknown { name })
+    }
+}
+
+/// Remembers what was raised.
+#[derive(Default)]
+struct Alarms(Mutex<Vec<String>>);
+
+impl Alarm for Alarms {
+    fn raise(&self, subject: &str, _: &str) {
+        self.0.lock().unwrap().push(subject.to_owned());
+    }
+
+    fn clear(&self, _: &str) {}
+}
+
+fn wanted(recipients: usize) -> Wanted {
+    Wanted {
+        otherwise: recipients,
+        total: recipients,
+        ..Wanted::default()
+    }
+}
+
+fn delivered() -> Settlement {
+    Settlement {
+        ordinal: 0,
+        outcome: Outcome::Delivered,
+        attempt: Attempt::default(),
+        counted: true,
+        lane: String::new(),
+        notices: Vec::new(),
     }
 }
 
@@ -182,7 +254,10 @@ async fn a_changed_route_applies_to_what_is_queued() {
     let both = |all: &[Entry]| all[0].state == State::Held && all[1].state == State::Deferred;
     let entries = scene.until("held, and no route", both).await;
     let reply = entries[1].recipients[0].last_reply.as_deref();
-    assert_eq!(reply, Some("no route for this mailbox"));
+    assert_eq!(
+        reply,
+        Some("no route for this mailbox; add one to the configuration")
+    );
     scene.route(&scene.maildir());
     scene.spool.release(&["a-1".to_owned()]).await.unwrap();
     scene.until("delivered", |all| all.len() == 1).await;
@@ -201,14 +276,12 @@ async fn a_crash_between_delivery_and_its_record_delivers_once() {
     scene.append("a-1", &["bob@example.net"]).await;
     let claimed = scene
         .spool
-        .claim(1, LEASE, SystemTime::now())
+        .claim(&wanted(1), LEASE, SystemTime::now())
         .await
         .unwrap()
         .remove(0);
     let content = scene.spool.read_content("a-1").await.unwrap();
-    let Delivery::Maildir(template) = scene.maildir().parse().unwrap() else {
-        panic!()
-    };
+    let template = scene.maildir().replace("maildir:", "").parse().unwrap();
     Maildirs::new("mail.example.org")
         .deliver(&template, &claimed, content)
         .await
@@ -260,11 +333,7 @@ async fn what_another_process_released_is_noticed() {
         .until("no route", |all| all[0].state == State::Deferred)
         .await;
     scene.spool.hold(&["a-1".to_owned()]).await.unwrap();
-    let any = Route {
-        domains: vec!["*".parse().unwrap()],
-        delivery: scene.maildir().parse().unwrap(),
-    };
-    *scene.routes.lock().unwrap() = Arc::from([any]);
+    scene.route_of("*", &scene.maildir());
     let tool = Sqlite::open(scene.scratch.path(), Access::Tool).unwrap();
     tool.release(&["a-1".to_owned()]).await.unwrap();
     scene.until("delivered", <[Entry]>::is_empty).await;
@@ -279,10 +348,6 @@ async fn shutdown_ends_what_runs_and_begins_nothing() {
     scene.append("a-1", &["bob@example.net"]).await;
     assert_eq!(scene.entries().await[0].state, State::Waiting);
     // And an outcome from elsewhere is as good.
-    scene
-        .spool
-        .settle("a-1", 0, Outcome::Delivered)
-        .await
-        .unwrap();
+    scene.spool.settle("a-1", vec![delivered()]).await.unwrap();
     assert!(scene.entries().await.is_empty());
 }

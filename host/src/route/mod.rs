@@ -3,18 +3,30 @@
 //! The list is looked at when a recipient is accepted (no route: 550 5.7.1) and again at every
 //! attempt, so a changed route applies to mail that is queued already.
 //!
-//! `pattern` says which domains and senders a route is for, `next_hop` what a server is that
-//! messages go to. Not here: how the configuration is read (`config`), how a message gets there
-//! (`relay`, `outbound`, `deliver`).
+//! ```text
+//!   pattern    which domains and senders a route is for
+//!   next_hop   what a server is that messages go to
+//!   build      the routes of a configuration
+//!   password   passwords for next servers, from files and commands
+//!   program    runs such a command
+//! ```
+//!
+//! Not here: how the configuration is read (`config`), how a message gets there (`relay`,
+//! `outbound`, `deliver`), access tokens (`oauth`).
 
 mod build;
 mod next_hop;
+mod password;
 mod pattern;
+mod program;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 pub use build::build;
 pub use next_hop::{Connections, Endpoint, Hops, NextHop, Upstream};
+pub(crate) use password::read as read_password;
 pub use pattern::{DomainPattern, PatternError, SenderPattern};
 
 use crate::deliver::Template;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oauth::{Bearer, Tokens};
 use crate::outbound::{Login, Security, Timeouts, Trust};
 
 /// Where a route hands messages to, and how.
@@ -18,8 +19,10 @@ pub struct NextHop {
     pub tls_name: Option<String>,
     /// Whose certificates are good.
     pub trust: Arc<Trust>,
-    /// Who to be.
+    /// Who to be; [`NextHop::session_login`] for a connection.
     pub login: Login,
+    /// Where access tokens come from, if they are what proves it.
+    pub tokens: Option<Arc<Tokens>>,
     /// How many connections, and for how long.
     pub connections: Connections,
     /// How long to wait for what.
@@ -110,6 +113,16 @@ impl NextHop {
     /// fault of the message (CL-route).
     pub fn is_configured(&self) -> bool {
         matches!(self.hops, Hops::Configured(_))
+    }
+
+    /// Who to be on one connection. Each has a [`Bearer`] of its own: when several have the same
+    /// token refused, each knows which one it was.
+    pub fn session_login(&self) -> Login {
+        let mut login = self.login.clone();
+        if let Some(tokens) = &self.tokens {
+            login.provider = Some(Arc::new(Bearer::new(Arc::clone(tokens))));
+        }
+        login
     }
 
     /// Connections that one lane may have.

@@ -33,7 +33,7 @@ impl FromStr for DomainPattern {
             Some(domain) => (true, domain),
             None => (false, lower.as_str()),
         };
-        let bad = |one: char| one == '*' || one == '@' || one.is_whitespace() || one.is_control();
+        let bad = |one: char| "*@<>".contains(one) || one.is_whitespace() || one.is_control();
         // An address literal may have empty parts: [IPv6:::1].
         let labels = domain.starts_with('[') || domain.split('.').all(|label| !label.is_empty());
         if domain.contains(bad) || !labels {
@@ -56,6 +56,17 @@ impl DomainPattern {
             Self::Any => true,
             Self::Below(suffix) => domain.len() > suffix.len() && domain.ends_with(suffix.as_str()),
             Self::Exactly(exactly) => domain == exactly,
+        }
+    }
+
+    /// Whether all that `other` matches is matched here too.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Any) => false,
+            (Self::Below(suffix), Self::Below(other)) => other.ends_with(suffix.as_str()),
+            (_, Self::Exactly(domain)) => self.matches(domain),
+            (Self::Exactly(_), Self::Below(_)) => false,
         }
     }
 }
@@ -102,6 +113,15 @@ impl SenderPattern {
                 !reverse_path.is_empty()
                     && pattern.matches(&super::domain(reverse_path).to_lowercase())
             }
+        }
+    }
+
+    /// Whether all that `other` matches is matched here too.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Domain(pattern), Self::Domain(other)) => pattern.covers(other),
+            (_, Self::Mailbox(mailbox)) => self.matches(mailbox),
+            _ => self == other,
         }
     }
 }

@@ -100,6 +100,17 @@ impl ClientSession {
         })
     }
 
+    /// What `derive` asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`].
+    pub fn derived(&mut self, salted: &[u8]) -> Result<Progress, SandboxError> {
+        self.call(0, 0, |bindings, store, session| {
+            bindings.session().call_derived(store, session, salted)
+        })
+    }
+
     /// The next message.
     ///
     /// # Errors

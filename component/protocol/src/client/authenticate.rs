@@ -6,6 +6,9 @@
 //!      |  500 to 504, 523, 534, 538             |    +-> `*` -> Cancelled -+
 //!      +----------------------------------------+--------------------------+
 //! ```
+//!
+//! With SCRAM the host does PBKDF2 (Deriving), and a server that cannot prove that it knows the
+//! password ends the session (Distrusted): another mechanism might tell it.
 
 use super::{
     outcome,
@@ -17,7 +20,7 @@ use crate::{
         client::{Action, Credentials, Failure, Progress, Stage},
     },
     environment::Environment,
-    sasl::{ClientContext, ClientExchange, ClientStep},
+    sasl::{self, ClientContext, ClientExchange, ClientStep},
     smtp::base64,
 };
 use alloc::{collections::VecDeque, format, string::String, vec::Vec};
@@ -25,11 +28,28 @@ use alloc::{collections::VecDeque, format, string::String, vec::Vec};
 /// Octets of a command at most, CRLF included (RFC 4954 section 4, RFC 5321 section 4.5.3.1.4).
 const MOST_COMMAND: usize = 512;
 
+/// The SCRAM mechanisms with channel binding, each with its sibling without.
+const BOUND: [(Mechanism, Mechanism); 2] = [
+    (Mechanism::ScramSha256Plus, Mechanism::ScramSha256),
+    (Mechanism::ScramSha1Plus, Mechanism::ScramSha1),
+];
+
 /// The mechanisms that are left, in the order of preference; the first is being tried.
 pub(super) struct Choice {
     left: VecDeque<Mechanism>,
     /// The reply that refused the last one.
     last: Option<Reply>,
+    /// What is known of the refusal besides its reply.
+    why: Option<String>,
+    /// A second token has been asked for.
+    renewed: bool,
+}
+
+impl Choice {
+    /// A mechanism was refused, or could not be used.
+    fn has_failed(&self) -> bool {
+        self.last.is_some() || self.why.is_some()
+    }
 }
 
 /// One exchange.
@@ -51,15 +71,14 @@ impl Session {
             return self.send_quit(actions);
         }
         let mut left = VecDeque::new();
-        let mut withheld = false;
+        let mut unfit = Vec::new();
         for &mechanism in &self.settings.mechanisms {
             if left.contains(&mechanism) || !self.capabilities.has_mechanism(mechanism) {
                 continue;
             }
-            if self.may_use(mechanism) {
-                left.push_back(mechanism);
-            } else {
-                withheld = true;
+            match self.needs(mechanism) {
+                None => left.push_back(mechanism),
+                Some(what) => unfit.push(format!("{} needs {what}", mechanism.name())),
             }
         }
         if left.is_empty() {
@@ -70,23 +89,33 @@ impl Session {
                 self.capabilities.mechanisms(),
                 ours.join(" ")
             );
-            if withheld {
-                text.push_str(", of which PLAIN and LOGIN need verified TLS");
+            for what in unfit {
+                text.push_str("; ");
+                text.push_str(&what);
             }
             self.failed(Stage::Authentication, None, false, &text, actions);
             return self.send_quit(actions);
         }
-        self.choose(Choice { left, last: None }, actions);
+        bound_first(&mut left);
+        let choice = Choice {
+            left,
+            last: None,
+            why: None,
+            renewed: false,
+        };
+        self.choose(choice, actions);
     }
 
-    /// CL-mech-clear and CL-mech-verified: whoever is at the other end gets the password itself.
-    fn may_use(&self, mechanism: Mechanism) -> bool {
-        let shows_password = matches!(
-            mechanism,
-            Mechanism::Login | Mechanism::Plain | Mechanism::Xoauth2 | Mechanism::Oauthbearer
-        );
+    /// What a mechanism needs that is missing. CL-mech-clear and CL-mech-verified: whoever is at
+    /// the other end gets the secret itself.
+    fn needs(&self, mechanism: Mechanism) -> Option<&'static str> {
+        let shows_secret =
+            is_token(mechanism) || matches!(mechanism, Mechanism::Login | Mechanism::Plain);
         let verified = self.facts.as_ref().is_some_and(|facts| facts.verified);
-        !shows_password || verified || self.settings.clear_text
+        if shows_secret && !verified && !self.settings.clear_text {
+            return Some("verified TLS");
+        }
+        sasl::client_needs(mechanism, self.facts.as_ref())
     }
 
     fn choose(&mut self, choice: Choice, actions: &mut Vec<Action>) {
@@ -95,7 +124,7 @@ impl Session {
                 actions.push(Action::Authenticate(mechanism));
                 self.state = State::Choosing(choice);
             }
-            None => self.refused(choice.last, "every common mechanism was refused", actions),
+            None => self.refused(choice, "every common mechanism was refused", actions),
         }
     }
 
@@ -119,21 +148,34 @@ impl Session {
             (Some(&mechanism), Some(credentials)) => {
                 self.send_auth(mechanism, &credentials, choice, env, &mut actions);
             }
-            _ if choice.last.is_some() => {
-                self.refused(choice.last, "no credentials for another try", &mut actions);
+            _ if choice.has_failed() => {
+                self.refused(choice, "no credentials for another try", &mut actions);
             }
             _ => self.ready(&mut actions),
         }
         Ok(self.progress(0, actions))
     }
 
-    /// What `derive` asked for: no mechanism here needs it.
+    /// What `derive` asked for.
     pub fn derived(
         &mut self,
-        _salted: &[u8],
+        salted: &[u8],
         _env: &mut dyn Environment,
     ) -> Result<Progress, Fault> {
-        Err(Fault::new("derived was called without being asked for"))
+        let mut actions = Vec::new();
+        let mut attempt = match core::mem::replace(&mut self.state, State::Closed) {
+            State::Deriving(attempt) => attempt,
+            state => {
+                self.state = state;
+                return Err(Fault::new("derived was called without being asked for"));
+            }
+        };
+        let Some(response) = attempt.exchange.derived(salted) else {
+            self.state = State::Deriving(attempt);
+            return Err(Fault::new("derived was given a result of the wrong length"));
+        };
+        self.respond(attempt, &response, &mut actions);
+        Ok(self.progress(0, actions))
     }
 
     /// RFC 4954 section 4.
@@ -141,12 +183,21 @@ impl Session {
         &mut self,
         mechanism: Mechanism,
         credentials: &Credentials,
-        choice: Choice,
+        mut choice: Choice,
         env: &mut dyn Environment,
         actions: &mut Vec<Action>,
     ) {
-        let (mut exchange, initial) =
-            ClientExchange::start(mechanism, credentials, &self.context(), env);
+        let begun = ClientExchange::start(mechanism, credentials, &self.context(), env);
+        let (mut exchange, initial) = match begun {
+            Ok(begun) => begun,
+            Err(reason) => {
+                let text = format!("AUTH {} was not tried: {reason}", mechanism.name());
+                actions.push(Action::Report(text.clone()));
+                choice.why = Some(text);
+                choice.left.pop_front();
+                return self.choose(choice, actions);
+            }
+        };
         let command = format!("AUTH {}", mechanism.name());
         let response = initial.as_deref().map(|initial| match initial {
             // The empty initial response is `=`.
@@ -183,10 +234,13 @@ impl Session {
                 let step = attempt.exchange.challenge(text, &self.context(), env);
                 match step {
                     ClientStep::Respond(response) => {
-                        let line = format!("{}\r\n", base64::encode(&response));
-                        // CL-secrets: never a response line.
-                        actions.push(Action::Confide(line.into_bytes(), "***".into()));
-                        self.state = State::Authentication(attempt);
+                        self.respond(attempt, &response, actions);
+                    }
+                    ClientStep::Concede { response, reason } => {
+                        let name = attempt.exchange.mechanism().name();
+                        actions.push(Action::Report(format!("AUTH {name}: {reason}")));
+                        attempt.choice.why = Some(reason);
+                        self.respond(attempt, &response, actions);
                     }
                     ClientStep::Cancel(reason) => {
                         // CL-challenge: the reply to it is read.
@@ -195,13 +249,24 @@ impl Session {
                         send(actions, "*\r\n");
                         self.state = State::Cancelled(attempt.choice);
                     }
+                    ClientStep::Derive(salt) => {
+                        actions.push(Action::Derive(salt));
+                        self.state = State::Deriving(attempt);
+                    }
+                    ClientStep::Distrust(reason) => {
+                        send(actions, "*\r\n");
+                        self.state = State::Distrusted(reason);
+                    }
                 }
             }
-            200..=299 => {
-                // R4954-4-j: no security layer, so nothing starts anew.
-                self.authenticated = true;
-                self.ready(actions);
-            }
+            200..=299 => match attempt.exchange.objection() {
+                Some(reason) => self.distrust(reason, None, actions),
+                None => {
+                    // R4954-4-j: no security layer, so nothing starts anew.
+                    self.authenticated = true;
+                    self.ready(actions);
+                }
+            },
             300..=399 => {
                 self.state = State::Authentication(attempt);
                 self.broken("AUTH needs 334", actions);
@@ -212,9 +277,27 @@ impl Session {
                 actions.push(outcome::report(&format!("AUTH {name}"), &reply));
                 self.next(attempt.choice, reply, actions);
             }
+            // XOA-3: tokens grow old before their time; a new one is asked for once.
+            535 if is_token(attempt.exchange.mechanism()) && !attempt.choice.renewed => {
+                let name = attempt.exchange.mechanism().name();
+                actions.push(outcome::report(&format!("AUTH {name}"), &reply));
+                attempt.choice.renewed = true;
+                attempt.choice.last = Some(reply);
+                self.choose(attempt.choice, actions);
+            }
             // CL-mech-next: another mechanism would be refused too, and may lock the account out.
-            _ => self.refused(Some(reply), "authentication was refused", actions),
+            _ => {
+                attempt.choice.last = Some(reply);
+                self.refused(attempt.choice, "authentication was refused", actions);
+            }
         }
+    }
+
+    fn respond(&mut self, attempt: Attempt, response: &[u8], actions: &mut Vec<Action>) {
+        let line = format!("{}\r\n", base64::encode(response));
+        // CL-secrets: never a response line.
+        actions.push(Action::Confide(line.into_bytes(), "***".into()));
+        self.state = State::Authentication(attempt);
     }
 
     /// CL-mech-next: after a cancelled exchange as after a refused mechanism.
@@ -231,18 +314,34 @@ impl Session {
         self.next(choice, reply, actions);
     }
 
+    /// R5802-5-d: whatever else the server says, this session is over. No other mechanism is
+    /// tried: it might tell an impostor the password.
+    pub(super) fn distrust(
+        &mut self,
+        reason: &str,
+        reply: Option<Reply>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.failed(Stage::Authentication, reply, false, reason, actions);
+        self.send_quit(actions);
+    }
+
     fn next(&mut self, mut choice: Choice, reply: Reply, actions: &mut Vec<Action>) {
         choice.left.pop_front();
         choice.last = Some(reply);
+        choice.why = None;
+        choice.renewed = false;
         self.choose(choice, actions);
     }
 
-    fn refused(&mut self, reply: Option<Reply>, text: &str, actions: &mut Vec<Action>) {
+    /// `text` where nothing more is known.
+    fn refused(&mut self, choice: Choice, text: &str, actions: &mut Vec<Action>) {
+        let reply = choice.last;
         let failure = Failure {
             stage: Stage::Authentication,
             temporary: reply.as_ref().is_some_and(|reply| reply.code / 100 == 4),
             reply,
-            text: text.into(),
+            text: choice.why.unwrap_or_else(|| text.into()),
         };
         self.give_up(failure, actions);
     }
@@ -252,6 +351,26 @@ impl Session {
             server: &self.settings.server,
             port: self.settings.port,
             facts: self.facts.as_ref(),
+            plus_offered: BOUND
+                .iter()
+                .any(|(bound, _)| self.capabilities.has_mechanism(*bound)),
+        }
+    }
+}
+
+/// Mechanisms whose secret is an access token.
+fn is_token(mechanism: Mechanism) -> bool {
+    matches!(mechanism, Mechanism::Xoauth2 | Mechanism::Oauthbearer)
+}
+
+/// RFC 5802 section 6 (R5802-6-c): who can bind does, whatever the order.
+fn bound_first(mechanisms: &mut VecDeque<Mechanism>) {
+    for (bound, plain) in BOUND {
+        let place = |wanted| mechanisms.iter().position(|listed| *listed == wanted);
+        if let (Some(bound), Some(plain)) = (place(bound), place(plain))
+            && plain < bound
+        {
+            mechanisms.swap(bound, plain);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Session {
         let text = "the server replied before the content had ended";
         let outcome = if reply.code < 400 {
             // CL-reply-b: nothing was accepted, because nothing was sent.
-            outcome::deferred(outcome::local(451, (4, 5, 0), text))
+            outcome::lost(outcome::local(451, (4, 5, 0), text))
         } else {
             // CL-mail-fail
             outcome::of_reply(reply.clone(), false)

@@ -22,23 +22,34 @@ pub fn of_reply(reply: Reply, notifies: bool) -> Outcome {
         // RFC 3461 section 5.2: only who takes the recipient answers for its notifications.
         notifies: notifies && verdict == Verdict::Accepted,
         reply: Some(reply),
+        said: true,
     }
 }
 
-/// Deferred by this reply, whatever its code.
+/// Deferred by this reply of the server's, whatever its code.
 pub fn deferred(reply: Reply) -> Outcome {
     Outcome {
         verdict: Verdict::Deferred,
         reply: Some(reply),
+        said: true,
         notifies: false,
     }
 }
 
+/// Deferred for a reason of our own.
+pub fn lost(reason: Reply) -> Outcome {
+    Outcome {
+        said: false,
+        ..deferred(reason)
+    }
+}
+
 /// Nobody knows, and this is why.
-pub fn unknown(reply: Reply) -> Outcome {
+pub fn unknown(reason: Reply) -> Outcome {
     Outcome {
         verdict: Verdict::Unknown,
-        reply: Some(reply),
+        reply: Some(reason),
+        said: false,
         notifies: false,
     }
 }
@@ -47,6 +58,7 @@ pub fn unknown(reply: Reply) -> Outcome {
 pub fn again(reply: Option<Reply>) -> Outcome {
     Outcome {
         verdict: Verdict::Again,
+        said: reply.is_some(),
         reply,
         notifies: false,
     }
@@ -57,6 +69,7 @@ pub fn refused(code: u16, status: (u8, u16, u16), text: &str) -> Outcome {
     Outcome {
         verdict: Verdict::Failed,
         reply: Some(local(code, status, text)),
+        said: false,
         notifies: false,
     }
 }
@@ -153,6 +166,15 @@ mod tests {
         assert!(of_reply(local(250, (2, 6, 0), "x"), true).notifies);
         assert!(!of_reply(local(250, (2, 6, 0), "x"), false).notifies);
         assert!(!of_reply(local(550, (5, 1, 1), "x"), true).notifies);
+    }
+
+    #[test]
+    fn cl_ambiguous_our_own_findings_are_not_put_into_the_servers_mouth() {
+        let reply = || local(451, (4, 4, 2), "x");
+        assert!(of_reply(reply(), false).said && deferred(reply()).said);
+        assert!(again(Some(reply())).said && !again(None).said);
+        assert!(!lost(reply()).said && !unknown(reply()).said);
+        assert!(!refused(552, (5, 3, 4), "x").said);
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::{
         client::{Action, EightBit, Failure, Loss, Progress, Settings, Stage, TlsPolicy},
     },
     environment::Environment,
-    sasl,
 };
 use alloc::{format, string::String, vec::Vec};
 
@@ -36,8 +35,12 @@ pub(super) enum State {
     Choosing(Choice),
     /// A reply in an AUTH exchange is due.
     Authentication(Attempt),
+    /// The host does PBKDF2 for an AUTH exchange.
+    Deriving(Attempt),
     /// The reply to a cancelled exchange is due.
     Cancelled(Choice),
+    /// The same, with a server that is not who it should be, for this reason.
+    Distrusted(&'static str),
     /// The host may submit.
     Idle,
     /// Replies to MAIL, RCPT, DATA are due.
@@ -71,21 +74,12 @@ pub struct Session {
 impl Session {
     /// A session before the server's greeting.
     ///
-    /// A mechanism other than PLAIN, LOGIN and NTLM, conversion of 8-bit content, and a hostname
-    /// that no EHLO may carry are faults.
+    /// Conversion of 8-bit content, and a hostname that no EHLO may carry are faults.
     pub fn start(settings: Settings) -> Result<Self, Fault> {
         // RFC 5321 section 4.1.1.1, RFC 6531 section 3.7.1: ASCII, one word.
         if settings.hostname.is_empty() || !settings.hostname.bytes().all(|o| o.is_ascii_graphic())
         {
             return Err(Fault::new("the hostname for EHLO is not one word of ASCII"));
-        }
-        for mechanism in &settings.mechanisms {
-            if !sasl::supports(*mechanism) {
-                let name = mechanism.name();
-                return Err(Fault::new(&format!(
-                    "the client role has no mechanism {name}"
-                )));
-            }
         }
         if settings.eight_bit == EightBit::Convert {
             return Err(Fault::new("the client role does not convert 8-bit content"));
@@ -202,6 +196,10 @@ impl Session {
                 self.authentication_replied(attempt, reply, env, actions);
             }
             State::Cancelled(choice) => self.cancel_replied(choice, reply, actions),
+            State::Distrusted(reason) => {
+                let reply = Some(reply).filter(|reply| reply.code >= 400);
+                self.distrust(reason, reply, actions);
+            }
             State::Envelope(transaction) => self.envelope_replied(transaction, reply, actions),
             State::EndOfContent(transaction) => self.content_replied(transaction, reply, actions),
             State::Content(transaction, _) => {
@@ -210,7 +208,7 @@ impl Session {
             State::Hollow => self.hollow_replied(&reply, actions),
             State::Reset => self.reset_replied(reply, actions),
             State::Quit => self.close(actions),
-            state @ (State::Handshake | State::Choosing(_) | State::Idle) => {
+            state @ (State::Handshake | State::Choosing(_) | State::Deriving(_) | State::Idle) => {
                 self.state = state;
                 self.broken("a reply that belongs to no command", actions);
             }
@@ -265,7 +263,7 @@ impl Session {
         actions.retain(|action| {
             !matches!(
                 action,
-                Action::Ready(_) | Action::Hungry | Action::Authenticate(_)
+                Action::Ready(_) | Action::Hungry | Action::Authenticate(_) | Action::Derive(_)
             )
         });
         actions.push(Action::Failed(Failure {
@@ -292,7 +290,7 @@ impl Session {
     fn settle_lost(&mut self, reason: &Reply, actions: &mut Vec<Action>) {
         match &mut self.state {
             State::Envelope(transaction) | State::Content(transaction, _) => {
-                transaction.settle_rest(&outcome::deferred(reason.clone()), actions);
+                transaction.settle_rest(&outcome::lost(reason.clone()), actions);
             }
             State::EndOfContent(transaction) => {
                 transaction.settle_rest(&outcome::unknown(reason.clone()), actions);
@@ -315,9 +313,11 @@ impl Session {
         match &self.state {
             State::Start | State::Greeting => Stage::Connect,
             State::StartTls | State::Handshake => Stage::Tls,
-            State::Choosing(_) | State::Authentication(_) | State::Cancelled(_) => {
-                Stage::Authentication
-            }
+            State::Choosing(_)
+            | State::Authentication(_)
+            | State::Deriving(_)
+            | State::Cancelled(_)
+            | State::Distrusted(_) => Stage::Authentication,
             State::Ehlo | State::Helo | State::Envelope(_) => Stage::Envelope,
             State::Content(..) | State::EndOfContent(_) | State::Hollow => Stage::Content,
             State::Idle if self.messages == 0 => Stage::Envelope,
@@ -330,10 +330,14 @@ impl Session {
         match &self.state {
             State::Start | State::Greeting => Phase::Greeting,
             State::Ehlo | State::Helo | State::StartTls | State::Reset => Phase::Command,
-            State::Authentication(_) | State::Cancelled(_) => Phase::Authentication,
-            State::Handshake | State::Choosing(_) | State::Idle | State::Content(..) => {
-                Phase::Answer
+            State::Authentication(_) | State::Cancelled(_) | State::Distrusted(_) => {
+                Phase::Authentication
             }
+            State::Handshake
+            | State::Choosing(_)
+            | State::Deriving(_)
+            | State::Idle
+            | State::Content(..) => Phase::Answer,
             State::Envelope(transaction) => match transaction.next_due() {
                 Some(Due::Data) => Phase::DataInitiation,
                 _ => Phase::Command,

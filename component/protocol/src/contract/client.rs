@@ -103,6 +103,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The reply that decided.
     pub reply: Option<Reply>,
+    /// `reply` is the server's, not the session's.
+    pub said: bool,
     /// The server sends DSNs itself.
     pub notifies: bool,
 }

@@ -3,7 +3,8 @@
 //! ```text
 //!   server: AUTH -> start -> Challenge | Text -> respond -> ... -> Ask -> conclude -> Granted
 //!                                                             \-> Refuse         \-> Refuse
-//!   client: start -> [initial response] -> challenge -> Respond -> ... | Cancel
+//!   client: start -> [initial response] -> challenge -> Respond -> ... | Concede -> refusal
+//!                                               \-> Derive -> derived   | Cancel | Distrust
 //! ```
 //!
 //! An exchange sees decoded octets on the server's side, the raw text of the 334 on the client's
@@ -12,20 +13,27 @@
 //! that is the host's, which is asked.
 
 mod client;
+mod cram_md5;
+mod external;
+mod gs2;
 mod login;
 mod ntlm;
 mod ntlm_client;
+mod oauth;
+mod oauthbearer;
 mod plain;
+mod scram_client;
 mod server;
 #[cfg(test)]
 mod tests;
+mod xoauth2;
 
 pub use client::{ClientContext, ClientExchange, ClientStep};
 pub use server::{SaslRefusal, ServerConclusion, ServerContext, ServerExchange, ServerStep};
 
-use crate::contract::Mechanism;
+use crate::contract::{Mechanism, TlsFacts};
 
-/// A mechanism that is built: the sessions neither offer nor start another.
+/// A mechanism of the server role: its sessions neither offer nor start another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Login,
@@ -59,7 +67,22 @@ impl Known {
     }
 }
 
-/// Whether both sides of this mechanism are here.
+/// Whether this mechanism can be used under this TLS, if there is any; else what it needs. Not
+/// here: which mechanism may see the password, which is the client session's.
+pub fn client_needs(mechanism: Mechanism, facts: Option<&TlsFacts>) -> Option<&'static str> {
+    match (mechanism, facts) {
+        (Mechanism::ScramSha1Plus | Mechanism::ScramSha256Plus, facts)
+            if facts.and_then(scram_client::binding).is_none() =>
+        {
+            Some("a channel binding")
+        }
+        // R4422-A: the certificate is shown there.
+        (Mechanism::External, None) => Some("TLS"),
+        _ => None,
+    }
+}
+
+/// Whether the server role has this mechanism.
 pub fn supports(mechanism: Mechanism) -> bool {
     Known::of(mechanism).is_some()
 }

@@ -68,7 +68,11 @@ fn parse(message: &[u8]) -> Option<(&str, &str, &str)> {
 }
 
 /// The client's only message; no authorization identity of its own.
-pub(super) fn message(credentials: &Credentials) -> Vec<u8> {
+pub(super) fn message(credentials: &Credentials) -> Result<Vec<u8>, &'static str> {
     let (user, password) = (credentials.user.as_bytes(), credentials.secret.as_bytes());
-    [b"", user, password].join(&0)
+    // RFC 4616 section 2: it is what stands between them.
+    if user.contains(&0) || password.contains(&0) {
+        return Err("user name or password has a NUL");
+    }
+    Ok([b"", user, password].join(&0))
 }

@@ -10,7 +10,7 @@ use nix::unistd::{User, getegid, geteuid, getgrouplist, getgroups};
 
 /// An account with its groups.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(in crate::command) struct Account {
     name: String,
     user: u32,
     groups: Vec<u32>,
@@ -18,7 +18,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The account of this name, or the one of this process.
-    pub(super) fn of(name: Option<&str>) -> Result<Self, String> {
+    pub(in crate::command) fn of(name: Option<&str>) -> Result<Self, String> {
         let Some(name) = name else { return Self::own() };
         let failed = |error: nix::Error| format!("cannot look up the account {name}: {error}");
         let Some(user) = User::from_name(name).map_err(failed)? else {
@@ -97,8 +97,22 @@ impl Account {
         }
     }
 
+    /// Whether it can connect to a socket, which takes the right to write; else why not.
+    pub(super) fn may_connect(&self, socket: &Path) -> Result<(), String> {
+        self.may_enter(socket.parent().unwrap_or(Path::new("/")))?;
+        match fs::metadata(socket) {
+            Ok(metadata) if self.has(&metadata, 2) => Ok(()),
+            Ok(_) => Err(format!(
+                "{} may not connect to {}; put it into the socket's group",
+                self.name,
+                socket.display()
+            )),
+            Err(error) => Err(format!("cannot look at {}: {error}", socket.display())),
+        }
+    }
+
     /// Whether it can make files in a folder, which may have to be made too; else why not.
-    pub(super) fn may_fill(&self, folder: &Path) -> Result<(), String> {
+    pub(in crate::command) fn may_fill(&self, folder: &Path) -> Result<(), String> {
         let there = folder
             .ancestors()
             .find(|folder| folder.exists())

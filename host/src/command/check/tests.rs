@@ -279,6 +279,111 @@ fn folders_that_cannot_be_written_are_found() {
 }
 
 #[test]
+fn secrets_of_routes_are_there_private_and_secrets() {
+    let scratch = Scratch::new(
+        "[[route]]\ndomains = [\"a.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", password-file = \"password\" }\n\
+         [[route]]\ndomains = [\"b.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", token-url = \"https://a.example/\", client-id = \"c\", \
+         client-secret-file = \"client\", refresh-token-file = \"refresh\" }\n",
+    );
+    let keys = [
+        "route[0].auth.password-file",
+        "route[1].auth.client-secret-file",
+        "route[1].auth.refresh-token-file",
+    ];
+    let all = |level, part: &'static str| keys.map(|key| (level, key, part));
+    assert_found(&scratch.found(), &all(Level::Error, "No such file"));
+    let names = ["password", "client", "refresh"];
+    for (content, mode, expected) in [
+        ("s3cret\n", 0o600, None),
+        ("s3cret\n", 0o640, Some((Level::Warning, "has mode 0640"))),
+        ("s3cret\n", 0o604, Some((Level::Error, "chmod 600"))),
+        ("\n", 0o600, Some((Level::Error, "is empty"))),
+        ("one\ntwo\n", 0o600, Some((Level::Error, "several lines"))),
+    ] {
+        for name in names {
+            scratch.write(name, content, mode);
+        }
+        let expected = expected.map(|(level, part)| all(level, part).to_vec());
+        assert_found(&scratch.found(), &expected.unwrap_or_default());
+    }
+}
+
+#[test]
+fn commands_of_routes_and_alarms_exist() {
+    let scratch = Scratch::new(
+        "[[route]]\ndomains = [\"a.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", password-command = \"/no/such/program --now\" }\n\
+         [[route]]\ndomains = [\"b.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", token-command = \"no-such-program-here\" }\n\
+         [[route]]\ndomains = [\"c.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", token-command = \"LANG=C sh token\" }\n\
+         [[route]]\ndomains = [\"d.example\"]\ndeliver = \"smtp://a.example\"\n\
+         auth = { user = \"u\", token-command = \"bin/token\" }\n\
+         [alarm]\ncommand = \"/etc/passwd\"\n",
+    );
+    assert_found(
+        &scratch.found(),
+        &[
+            (
+                Level::Error,
+                "route[0].auth.password-command",
+                "/no/such/program does not exist",
+            ),
+            (
+                Level::Warning,
+                "route[1].auth.token-command",
+                "there is no program no-such-program-here in PATH",
+            ),
+            (
+                Level::Warning,
+                "route[3].auth.token-command",
+                "bin/token counts from where the service is started",
+            ),
+            (Level::Error, "alarm.command", "/etc/passwd may not be run"),
+        ],
+    );
+}
+
+#[test]
+fn authorities_and_sockets_of_routes_are_looked_at() {
+    let scratch = Scratch::new(
+        "[[route]]\ndomains = [\"a.example\"]\ndeliver = \"smtp://a.example\"\ntls = \"required\"\n\
+         tls-authorities = \"missing.pem\"\n\
+         [[route]]\ndomains = [\"b.example\"]\ndeliver = \"smtp://a.example\"\ntls-authorities = \"key.pem\"\n\
+         [[route]]\ndomains = [\"c.example\"]\ndeliver = \"smtps://a.example\"\ntls-authorities = \"cert.pem\"\n\
+         [[route]]\ndomains = [\"d.example\"]\ndeliver = \"lmtp:/no/such/socket\"\n",
+    );
+    let socket = scratch.path("lmtp");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let file = fs::read_to_string(scratch.path("pillarbox.toml")).unwrap();
+    let more = format!(
+        "[[route]]\ndomains = [\"e.example\"]\ndeliver = [\"lmtp:{}\", \"lmtp:{}\"]\n",
+        socket.display(),
+        scratch.path("key.pem").display(),
+    );
+    scratch.write("pillarbox.toml", &(file + &more), 0o644);
+    assert_found(
+        &scratch.found(),
+        &[
+            (Level::Error, "route[0].tls-authorities", "missing.pem"),
+            (
+                Level::Error,
+                "route[1].tls-authorities",
+                "no certificate in",
+            ),
+            (
+                Level::Warning,
+                "route[3].deliver",
+                "there is no socket /no/such/socket",
+            ),
+            (Level::Warning, "route[4].deliver", "key.pem is no socket"),
+        ],
+    );
+}
+
+#[test]
 fn findings_are_shown_to_people_and_to_programs() {
     let scratch = Scratch::new("");
     fs::remove_file(scratch.path("cert.pem")).unwrap();
@@ -320,7 +425,7 @@ fn findings_are_shown_to_people_and_to_programs() {
     let (good, out, errors) = shown(false);
     assert!(good && errors.is_empty(), "{errors}");
     assert!(
-        out.ends_with("can be used: 2 listeners, 1 user, 0 warnings\n"),
+        out.ends_with("can be used: 2 listeners, 1 user, 1 route, 0 warnings\n"),
         "{out}"
     );
     let (good, out, errors) = shown(true);

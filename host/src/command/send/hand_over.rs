@@ -111,7 +111,7 @@ async fn open(build: &Arc<Build>, order: &Order) -> Result<Dialogue, Failing> {
     };
     Dialogue::open(build, &order.target, &order.login, trace)
         .await
-        .map_err(|error| Failing::of_error(&error))
+        .map_err(|unopened| Failing::of_error(&unopened.error))
 }
 
 fn envelope(

@@ -33,11 +33,7 @@ impl Failing {
     pub(super) fn of_error(error: &OutboundError) -> Self {
         Self {
             text: crate::command::chain(error),
-            stage: match error {
-                OutboundError::Failed(failure) => failure.stage,
-                OutboundError::Unknown { .. } | OutboundError::Connect { .. } => Stage::Connect,
-                OutboundError::Sandbox(_) => Stage::Ended,
-            },
+            stage: error.stage(),
             temporary: error.is_temporary(),
         }
     }
@@ -98,6 +94,7 @@ impl Report {
         let untried = || Outcome {
             verdict: Verdict::Deferred,
             reply: None,
+            said: false,
             notifies: false,
         };
         Self {
@@ -287,6 +284,7 @@ mod tests {
                 status: None,
                 lines: vec!["x".into()],
             }),
+            said: code.is_some(),
             notifies: false,
         })
     }

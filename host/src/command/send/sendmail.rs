@@ -122,6 +122,7 @@ impl Config {
                 Some(folder) => folder.join(file),
                 None => file.clone(),
             }),
+            token_file: None,
             clear_text: self.clear_text,
         };
         match (&self.user, &self.password) {

@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::command::chain;
-use crate::outbound::{Security, Target, Trust};
+use crate::outbound::{Security, Target, Timeouts, Trust, resolve};
 use clap::ValueEnum;
 use serde::Deserialize;
 use std::net::Ipv6Addr;
@@ -80,12 +80,14 @@ impl Options {
                 chain(&error)
             ))
         })?;
+        let resolver = resolve::system().map_err(|error| Refusal::Failed(chain(&error)))?;
         Ok(Target {
             host,
             port: port.unwrap_or(match tls {
                 Tls::Implicit => SUBMISSIONS,
                 Tls::Off | Tls::Starttls => SUBMISSION,
             }),
+            socket: None,
             security: match tls {
                 Tls::Off => Security::Off,
                 Tls::Starttls => Security::Required,
@@ -95,6 +97,8 @@ impl Options {
             trust: Arc::new(trust),
             hostname,
             lmtp: false,
+            resolver,
+            timeouts: Timeouts::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     let loaded = Config::read(Path::new("/etc/pillarbox/pillarbox.toml"), text);
     let errors: Vec<_> = loaded.errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{errors:#?}");
@@ -73,13 +73,29 @@ fn a_hostname_is_enough() {
     assert_eq!(config.retry.first, Duration::from_secs(60));
     assert_eq!(config.retry.longest, Duration::from_secs(4 * 3_600));
     assert_eq!(config.retry.give_up, Duration::from_secs(5 * 86_400));
+    assert_eq!(
+        config.retry.delay_note,
+        Some(Duration::from_secs(4 * 3_600))
+    );
+    assert_eq!(config.history, Some(Duration::from_secs(7 * 86_400)));
+    assert_eq!(config.report.from, "postmaster@mail.example.org");
+    assert_eq!(config.report.full_limit, 65_536);
+    assert_eq!(config.alarm.command, None);
+    assert!(config.dns.servers.is_empty());
     assert!(config.routes.is_empty());
     let [route] = <[Route; 1]>::try_from(config.routes_or_default()).unwrap();
     assert_eq!(
-        route.deliver,
+        route.name,
         "maildir:/var/lib/pillarbox/mail/{domain}/{local}"
     );
-    assert!(route.matches("anything.example"));
+    let Deliver::Maildir(template) = &route.deliver else {
+        panic!("{:?}", route.deliver)
+    };
+    assert_eq!(
+        template.folder("alice@example.org"),
+        Path::new("/var/lib/pillarbox/mail/example.org/alice")
+    );
+    assert_eq!(route.domains, [crate::route::DomainPattern::Any]);
     assert_eq!(
         (config.log.format, config.log.level),
         (LogFormat::Auto, tracing::Level::INFO)

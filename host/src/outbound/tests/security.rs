@@ -1,6 +1,6 @@
 //! TLS and credentials: what is never sent, whatever the server does (RFC 3207, RFC 8314).
 
-use super::Step::{Hear, Next, Say, Tls};
+use super::Step::{Any, Hear, Next, Say, Sni, Tls};
 use super::*;
 
 #[tokio::test]
@@ -165,20 +165,76 @@ async fn r3207_6_b_a_failed_handshake_leads_to_one_connection_without_tls_nor_cl
 
 #[tokio::test]
 async fn r3207_4_2_c_octets_in_clear_after_the_220_are_an_attack() {
+    let script = |end: Vec<Step>| {
+        let mut script = vec![
+            Say("220 h\r\n"),
+            Hear(EHLO),
+            Say("250-h\r\n250 STARTTLS\r\n"),
+            Hear("STARTTLS"),
+        ];
+        script.extend(end);
+        script
+    };
+    for end in [
+        vec![Say("220 go\r\n250 h\r\n")],
+        // Behind our first word of TLS.
+        vec![Say("220 go\r\n"), Any, Say("250 h\r\n")],
+    ] {
+        let server = Server::start(script(end)).await;
+        let target = server.target(Security::Opportunistic, Trust::anybody());
+        let unopened = soon(unopened(&target, &Login::default())).await;
+        assert!(unopened.injected);
+        assert_eq!(unopened.error.stage(), Stage::Tls);
+        let text = unopened.to_string();
+        assert!(text.contains("attack"), "{text}");
+        // Neither another word nor another connection.
+        let heard = server.heard().await;
+        assert_eq!(heard.get(1).map(String::as_str), Some("STARTTLS"));
+        assert!(!heard.concat().contains("EHLO client.example.org\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_otherwise_is_no_attack() {
     let server = Server::start(vec![
         Say("220 h\r\n"),
         Hear(EHLO),
         Say("250-h\r\n250 STARTTLS\r\n"),
         Hear("STARTTLS"),
-        Say("220 go\r\n250 h\r\n"),
+        Say("220 go\r\n"),
+        Tls,
     ])
     .await;
-    let target = server.target(Security::Opportunistic, Trust::anybody());
-    let (stage, text) = failure(&target, &Login::default()).await;
-    assert_eq!(stage, Stage::Tls);
-    assert!(text.contains("attack"), "{text}");
-    // Neither a handshake nor another word.
-    assert_eq!(server.heard().await.len(), 2);
+    let other = Server::start(vec![]).await;
+    let target = server.target(Security::Required, other.pinned());
+    let unopened = unopened(&target, &Login::default()).await;
+    assert!(!unopened.injected);
+    assert_eq!(unopened.error.stage(), Stage::Tls);
+    assert_eq!(unopened.address, Some(format!("127.0.0.1:{}", server.port)));
+    assert_eq!(unopened.tls, None);
+}
+
+#[tokio::test]
+async fn r6066_3_sni_is_a_name_in_a_labels_and_never_an_address() {
+    for (tls_name, sni) in [
+        (None, ""),
+        (Some("192.0.2.1"), ""),
+        (Some("Mail.Example.org."), "mail.example.org"),
+        // RFC 3492 section 7.1, the second sample.
+        (
+            Some("他们为什么不说中文.example"),
+            "xn--ihqwcrb4cv8a8dqg056pqjye.example",
+        ),
+    ] {
+        let server = Server::start(vec![Tls, Sni, Say("554 no\r\n")]).await;
+        let target = Target {
+            tls_name: tls_name.map(str::to_owned),
+            ..server.target(Security::Implicit, Trust::anybody())
+        };
+        let unopened = unopened(&target, &Login::default()).await;
+        assert!(unopened.tls.is_some(), "{unopened}");
+        assert_eq!(server.heard().await[0], sni);
+    }
 }
 
 #[tokio::test]

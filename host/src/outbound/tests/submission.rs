@@ -191,34 +191,16 @@ async fn who_cannot_be_connected_to_is_named() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let target = Target {
-        host: "127.0.0.1".into(),
-        port: address.port(),
-        security: Security::Off,
-        tls_name: None,
-        trust: Arc::new(Trust::anybody()),
         hostname: None,
-        lmtp: false,
+        ..target(address.port())
     };
     let error = open(&target, &Login::default()).await.err().unwrap();
-    assert!(error.is_temporary());
+    assert!(error.error.is_temporary());
+    assert_eq!(
+        (error.error.stage(), error.address.as_deref()),
+        (Stage::Connect, None)
+    );
     assert!(error.to_string().contains(&address.to_string()), "{error}");
-}
-
-#[test]
-fn r5321_4_5_3_2_the_client_waits_as_long_as_the_profile_says() {
-    for (phase, seconds) in [
-        (Phase::Greeting, 300),
-        (Phase::Command, 300),
-        (Phase::Authentication, 300),
-        (Phase::DataInitiation, 120),
-        (Phase::EndOfContent, 600),
-        (Phase::Quit, 10),
-    ] {
-        assert_eq!(timeout::client_wait(phase).as_secs(), seconds, "{phase:?}");
-    }
-    assert_eq!(timeout::CONNECT.as_secs(), 60);
-    assert_eq!(timeout::HANDSHAKE.as_secs(), 60);
-    assert_eq!(timeout::CONTENT_WRITE.as_secs(), 180);
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::spool::{
-    Change, Claimed, ContentReader, ContentWriter, Cursor, Detail, NewMessage, SpoolError,
+    Change, ContentReader, ContentWriter, Cursor, Detail, LaneCount, LaneTrouble, NewMessage,
+    NoticeKind, Owed, Past, SpoolError,
 };
 
 /// Does what the spool within does, but for these.
@@ -51,19 +52,65 @@ impl Spool for Faulty {
 
     async fn claim(
         &self,
-        limit: usize,
+        wanted: &Wanted,
         lease: Duration,
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError> {
-        self.inner.claim(limit, lease, now).await
+        self.inner.claim(wanted, lease, now).await
     }
 
-    async fn settle(&self, id: &str, ordinal: u32, outcome: Outcome) -> Result<(), SpoolError> {
+    async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {
         self.settles.fetch_add(1, Ordering::SeqCst);
         if self.unsettled.load(Ordering::SeqCst) {
             return Err(SpoolError::gone("settle"));
         }
-        self.inner.settle(id, ordinal, outcome).await
+        self.inner.settle(id, settlements).await
+    }
+
+    async fn expedite(&self, lane: &str) -> Result<u64, SpoolError> {
+        self.inner.expedite(lane).await
+    }
+
+    async fn lanes(&self) -> Result<Vec<LaneCount>, SpoolError> {
+        self.inner.lanes().await
+    }
+
+    async fn queues(&self, lane: &str) -> Result<bool, SpoolError> {
+        self.inner.queues(lane).await
+    }
+
+    async fn trouble(&self, lane: &str, trouble: Option<LaneTrouble>) -> Result<(), SpoolError> {
+        self.inner.trouble(lane, trouble).await
+    }
+
+    async fn owed(&self, limit: usize, now: SystemTime) -> Result<Vec<Owed>, SpoolError> {
+        self.inner.owed(limit, now).await
+    }
+
+    async fn reported(
+        &self,
+        id: &str,
+        notices: &[(u32, NoticeKind)],
+        report: Option<NewMessage>,
+    ) -> Result<(), SpoolError> {
+        self.inner.reported(id, notices, report).await
+    }
+
+    async fn put_off(&self, id: &str, until: SystemTime) -> Result<(), SpoolError> {
+        self.inner.put_off(id, until).await
+    }
+
+    async fn history(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Past>, SpoolError> {
+        self.inner.history(filter, after, limit).await
+    }
+
+    async fn forget(&self, before: SystemTime, limit: usize) -> Result<u64, SpoolError> {
+        self.inner.forget(before, limit).await
     }
 
     async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError> {

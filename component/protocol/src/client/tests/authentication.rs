@@ -12,7 +12,7 @@ use crate::{
 use alloc::{format, string::String, vec, vec::Vec};
 
 /// Up to the offer of AUTH, under verified TLS.
-fn under_tls(ours: &str, theirs: &str, then: &str) -> String {
+pub(super) fn under_tls(ours: &str, theirs: &str, then: &str) -> String {
     format!(
         "
         H: start tls=established auth={ours}
@@ -192,8 +192,8 @@ fn cl_mech_order_configuration_decides_and_both_lists_are_named() {
     assert_eq!(
         texts,
         [
-            "no common mechanism: the server offers PLAIN CRAM-MD5; we have NTLM PLAIN, of which \
-          PLAIN and LOGIN need verified TLS"
+            "no common mechanism: the server offers PLAIN CRAM-MD5; we have NTLM PLAIN; PLAIN \
+          needs verified TLS"
         ]
     );
 }

@@ -4,6 +4,7 @@
 //!   H: what the host calls        S: a line of the server
 //!   C: a line to the server       D: a line of content on the wire
 //!   E: another action             P: what the session waits for
+//!   X: what the last C line was, where a trace shows `***`
 //! ```
 //!
 //! Lines that begin with C, D and E must be exactly what the session did since the last H or S;
@@ -13,10 +14,12 @@ use crate::{
     client::Session,
     contract::{
         ContentFacts, Envelope, Fault, ForwardPath, MOST_ACTIONS, Mechanism, Phase, Reply,
-        ReversePathParameters, TlsFacts,
+        ReversePathParameters, ScramSalt, TlsFacts,
         client::{Action, Credentials, EightBit, Loss, Outcome, Progress, Settings, TlsPolicy},
+        verifier::Digest,
     },
     environment::Fixed,
+    scram::test_vectors::hi,
 };
 use alloc::{
     collections::VecDeque,
@@ -65,6 +68,7 @@ pub fn play_split(dialogue: &str, split: Split) {
                         driver.nothing_left(&at());
                         driver.call(text.trim());
                     }
+                    "X:" => assert_eq!(driver.confided.as_str(), text.trim(), "{}", at()),
                     "P:" => assert_eq!(format!("{:?}", driver.phase), text.trim(), "{}", at()),
                     "C:" | "D:" | "E:" => {
                         let done = driver.next_done(line.starts_with("E: report"));
@@ -160,6 +164,10 @@ struct Driver {
     /// Octets to the server without an end of line yet: prefix and octets.
     wire: (&'static str, Vec<u8>),
     phase: Phase,
+    /// The octets of the last confided line, without CRLF.
+    confided: String,
+    /// What PBKDF2 was asked for.
+    salt: Option<ScramSalt>,
 }
 
 impl Driver {
@@ -174,6 +182,8 @@ impl Driver {
             done: VecDeque::new(),
             wire: ("C", Vec::new()),
             phase: Phase::Greeting,
+            confided: String::new(),
+            salt: None,
         }
     }
 
@@ -222,7 +232,8 @@ impl Driver {
                 self.buffer.clear();
                 let facts = TlsFacts {
                     version: "TLSv1.3".into(),
-                    verified: rest == "verified",
+                    verified: rest.starts_with("verified"),
+                    exporter: rest.ends_with("bound").then(|| (0..32).collect()),
                     ..TlsFacts::default()
                 };
                 self.session.secured(facts, &mut self.env)
@@ -235,6 +246,16 @@ impl Driver {
                     secret: secret.into(),
                 });
                 self.session.authenticate(credentials, &mut self.env)
+            }
+            "derived" => {
+                let (hash, password) = rest.split_once(' ').unwrap_or((rest, ""));
+                let hash = match hash {
+                    "sha1" => Digest::Sha1,
+                    _ => Digest::Sha256,
+                };
+                let salt = self.salt.take().expect("PBKDF2 was asked for");
+                let salted = hi(hash, password, &salt.salt, salt.iterations);
+                self.session.derived(&salted, &mut self.env)
             }
             "submit" => {
                 let (envelope, facts) = submission(rest);
@@ -320,6 +341,7 @@ impl Driver {
             Action::Confide(octets, shown) => {
                 assert!(octets.ends_with(b"\r\n"));
                 self.done.push_back(format!("C: {shown}"));
+                self.confided = String::from_utf8_lossy(&octets).trim_end().to_string();
             }
             Action::Content(span) => {
                 let start = span.offset as usize;
@@ -350,7 +372,12 @@ impl Driver {
             }
             Action::Report(text) => self.done.push_back(format!("E: report {text}")),
             Action::Close => self.done.push_back("E: close".into()),
-            Action::Derive(_) | Action::Pass(_) => panic!("{action:?}"),
+            Action::Derive(salt) => {
+                self.done
+                    .push_back(format!("E: derive {}", salt.iterations));
+                self.salt = Some(salt);
+            }
+            Action::Pass(_) => panic!("{action:?}"),
         }
     }
 

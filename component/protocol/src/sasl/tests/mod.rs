@@ -3,6 +3,7 @@
 mod client;
 mod login_plain;
 mod ntlm;
+mod oauth;
 mod together;
 
 use super::*;
@@ -18,10 +19,11 @@ const SERVER: ServerContext<'_> = ServerContext {
     ntlm_computer: "MAIL",
 };
 
-const CLIENT: ClientContext<'_> = ClientContext {
+pub(super) const CLIENT: ClientContext<'_> = ClientContext {
     server: "mail.example.org",
     port: 587,
     facts: None,
+    plus_offered: false,
 };
 
 /// The time of our own NTLM vector, and randomness of choice.
@@ -87,7 +89,7 @@ fn password(authorization: &str, user: &str, password: &[u8]) -> ServerStep {
     }))
 }
 
-fn credentials(user: &str, domain: &str, secret: &str) -> Credentials {
+pub(super) fn credentials(user: &str, domain: &str, secret: &str) -> Credentials {
     Credentials {
         user: user.into(),
         domain: domain.into(),
@@ -186,7 +188,8 @@ proptest::proptest! {
         let mut world = World::client();
         let credentials = credentials("a", "", "b");
         let (mut exchange, _) =
-            ClientExchange::start(mechanism, &credentials, &CLIENT, &mut world);
+            ClientExchange::start(mechanism, &credentials, &CLIENT, &mut world)
+                .expect("usable credentials");
         for line in &lines {
             exchange.challenge(line, &CLIENT, &mut world);
             let encoded = crate::smtp::base64::encode(line);

@@ -52,7 +52,8 @@ fn dialogue(
     let mut world = World::client();
     let credentials = credentials(USER, "OFFICE", password);
     let (mut client, initial) =
-        ClientExchange::start(mechanism, &credentials, &context, &mut world);
+        ClientExchange::start(mechanism, &credentials, &context, &mut world)
+            .expect("usable credentials");
     let initial = match initial {
         Some(initial) if !inline => {
             client.withhold(initial);
@@ -74,7 +75,7 @@ fn dialogue(
         };
         step = match client.challenge(text.as_bytes(), &context, &mut world) {
             ClientStep::Respond(octets) => respond(&mut server, &octets),
-            ClientStep::Cancel(reason) => panic!("{reason}"),
+            other => panic!("{other:?}"),
         };
     }
     panic!("the dialogue has no end");

@@ -1,0 +1,25 @@
+//! XOAUTH2 of Google and Microsoft: `user=` name, `auth=Bearer ` token, one message.
+
+use super::ClientStep;
+use super::oauth::{self, SEPARATOR};
+use crate::contract::client::Credentials;
+use alloc::{format, vec::Vec};
+
+/// The client has sent its message.
+pub(super) struct Client(oauth::Client);
+
+impl Client {
+    /// XOA-1. The answer to an error is an empty line (XOA-3).
+    pub fn start(credentials: &Credentials) -> Result<(Self, Vec<u8>), &'static str> {
+        let message = |credentials: &Credentials| {
+            let (user, token) = (&credentials.user, &credentials.secret);
+            format!("user={user}{SEPARATOR}auth=Bearer {token}{SEPARATOR}{SEPARATOR}")
+        };
+        let (client, message) = oauth::Client::start(credentials, message, b"")?;
+        Ok((Self(client), message))
+    }
+
+    pub fn challenge(self, error: &[u8]) -> ClientStep {
+        self.0.challenge(error)
+    }
+}

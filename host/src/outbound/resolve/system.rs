@@ -1,0 +1,82 @@
+//! What the system is configured to ask, and what it knows beside DNS.
+
+use super::dns::{Dns, unanswered};
+use super::hosts::HostsFile;
+use super::watched::Watched;
+use super::{Exchanger, LOOKUP, Resolve, ResolveError, SetupError, ascii, literal};
+use async_trait::async_trait;
+use hickory_resolver::system_conf::parse_resolv_conf;
+use std::net::IpAddr;
+use std::path::Path;
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout_at};
+
+/// resolv.conf(5).
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The system's way to names.
+pub(super) struct System {
+    /// None: the file names no DNS server.
+    dns: Watched<Option<Dns>>,
+}
+
+impl System {
+    /// As configured now.
+    pub(super) fn new() -> Result<Self, SetupError> {
+        Ok(Self::at(Path::new(RESOLV_CONF)))
+    }
+
+    /// With this `resolv.conf`.
+    pub(super) fn at(path: &Path) -> Self {
+        Self {
+            dns: Watched::new(path, |octets| {
+                let (config, options) = parse_resolv_conf(octets).ok()?;
+                Dns::new(config, options, HostsFile::system()).ok()
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Resolve for System {
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        if let Some(addresses) = literal(host) {
+            return Ok(addresses);
+        }
+        let end = Instant::now() + LOOKUP;
+        let dns = self.dns.current();
+        let verdict = match &*dns {
+            Some(dns) => match dns.addresses(host).await {
+                Err(error @ (ResolveError::Unknown { .. } | ResolveError::Nothing { .. })) => {
+                    Some(error)
+                }
+                // The system would ask the same servers.
+                answer => return answer,
+            },
+            None => None,
+        };
+        let lookup = ascii(host).unwrap_or_else(|| host.to_owned());
+        let reason = match timeout_at(end, lookup_host((lookup, 0))).await {
+            Ok(Ok(places)) => {
+                let addresses: Vec<IpAddr> = places.map(|place| place.ip()).collect();
+                if !addresses.is_empty() {
+                    return Ok(addresses);
+                }
+                "the system has no address for it".into()
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the system's lookup does not answer".into(),
+        };
+        Err(verdict.unwrap_or_else(|| unanswered(host, reason)))
+    }
+
+    async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, ResolveError> {
+        match &*self.dns.current() {
+            Some(dns) => dns.exchangers(domain).await,
+            None => Err(unanswered(
+                domain,
+                format!("{RESOLV_CONF} names no DNS server to ask for MX records"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! From what came of an attempt to what is recorded of it. Pure, save for the record itself and the
+//! log.
+
+use std::time::SystemTime;
+
+use super::{Retry, Shared, with_causes};
+use crate::report::{Event, due};
+use crate::spool::{Attempt, Claimed, Message, NoticeKind, Outcome, Settlement, SpoolError};
+
+/// One recipient whose attempt has ended.
+pub(super) struct Case<'a> {
+    pub(super) message: &'a Message,
+    pub(super) claimed: &'a Claimed,
+    /// Where it queues from now on.
+    pub(super) lane: &'a str,
+    pub(super) retry: &'a Retry,
+    pub(super) now: SystemTime,
+}
+
+/// Who tells the sender of a delivery, where that is wanted (RFC 3461 section 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// We do: it is delivered here.
+    Here,
+    /// The server that took it.
+    Server,
+    /// We say that it was relayed to a server that tells nobody.
+    Nobody,
+}
+
+/// How long a recipient may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until the message is too old.
+    Limited,
+    /// As long as it takes: it is our own fault (CL-route).
+    Endless,
+}
+
+impl Case<'_> {
+    fn settlement(&self, outcome: Outcome, attempt: Attempt) -> Settlement {
+        Settlement {
+            ordinal: self.claimed.ordinal,
+            outcome,
+            attempt,
+            counted: true,
+            lane: self.lane.to_owned(),
+            notices: Vec::new(),
+        }
+    }
+
+    fn notice(&self, event: Event) -> Vec<NoticeKind> {
+        due(
+            &self.claimed.recipient,
+            &self.message.envelope.reverse_path,
+            event,
+        )
+        .into_iter()
+        .collect()
+    }
+
+    /// Somebody else is responsible, or it lies in the mailbox.
+    pub(super) fn delivered(&self, attempt: Attempt, teller: Teller) -> Settlement {
+        let event = match teller {
+            Teller::Here => Event::Delivered,
+            Teller::Server => Event::Relayed {
+                server_reports: true,
+            },
+            Teller::Nobody => Event::Relayed {
+                server_reports: false,
+            },
+        };
+        let notices = self.notice(event);
+        Settlement {
+            notices,
+            ..self.settlement(Outcome::Delivered, attempt)
+        }
+    }
+
+    /// It will never work. What has nobody to be returned to is held: it may be a report that can
+    /// not be delivered, and a person should see it.
+    pub(super) fn failed(&self, attempt: Attempt) -> Settlement {
+        if self.message.envelope.reverse_path.is_empty() {
+            return self.settlement(Outcome::Held, attempt);
+        }
+        Settlement {
+            notices: self.notice(Event::Failed),
+            ..self.settlement(Outcome::Failed, attempt)
+        }
+    }
+
+    /// It waits for somebody to release it.
+    pub(super) fn held(&self, attempt: Attempt) -> Settlement {
+        self.settlement(Outcome::Held, attempt)
+    }
+
+    /// Another attempt, or none if the message is too old. `attempts` so far, which may be those of
+    /// its lane.
+    pub(super) fn deferred(
+        &self,
+        mut attempt: Attempt,
+        patience: Patience,
+        attempts: u32,
+    ) -> Settlement {
+        let received = self.message.received;
+        let next = match patience {
+            Patience::Limited => self.retry.next(attempts, received, self.now),
+            Patience::Endless => Some(self.now + self.retry.wait(attempts)),
+        };
+        let Some(next_attempt) = next else {
+            // RFC 3463 section 3.5: 4.4.7, delivery time expired, unless there is a better word
+            // (R3464-2-d).
+            if attempt.reply.is_none() && attempt.status.is_none() {
+                attempt.status = Some((4, 4, 7));
+            }
+            return self.failed(attempt);
+        };
+        let notices = if self.retry.is_delayed(received, self.now) {
+            let told = self.claimed.delay_told;
+            self.notice(Event::Delayed { told })
+        } else {
+            Vec::new()
+        };
+        Settlement {
+            notices,
+            ..self.settlement(Outcome::Deferred { next_attempt }, attempt)
+        }
+    }
+}
+
+/// Records what came of attempts with recipients of one message, and says so in the log.
+pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Vec<Settlement>) {
+    let Some(first) = claimed.first() else {
+        return;
+    };
+    let message = std::sync::Arc::clone(&first.message);
+    let tells = settlements.iter().any(|one| !one.notices.is_empty());
+    let mut last_resort = Vec::new();
+    for settlement in &settlements {
+        if let Some(one) = claimed.iter().find(|one| one.ordinal == settlement.ordinal) {
+            tell(&message, one, settlement);
+            if settlement.outcome == Outcome::Held && message.envelope.reverse_path.is_empty() {
+                last_resort.push((
+                    one.recipient.mailbox.clone(),
+                    settlement.attempt.last_reply(),
+                ));
+            }
+        }
+    }
+    let ordinals: Vec<u32> = settlements.iter().map(|one| one.ordinal).collect();
+    let delivered = settlements
+        .iter()
+        .any(|one| one.outcome == Outcome::Delivered);
+    match shared
+        .relay
+        .spool
+        .settle(&message.id, settlements.clone())
+        .await
+    {
+        Ok(()) => shared.begun.end(&message.id, ordinals),
+        Err(error) if delivered => {
+            tracing::error!(
+                id = %message.id,
+                error = with_causes(&error),
+                "delivered, but that cannot be recorded; tried again each second"
+            );
+            shared.begun.keep(&message.id, settlements);
+        }
+        Err(error) => {
+            unsettled(&message.id, &error);
+            shared.begun.end(&message.id, ordinals);
+        }
+    }
+    if tells {
+        shared.relay.reports.notify_one();
+    }
+    for (mailbox, reply) in last_resort {
+        let text = format!(
+            "message {} with the null reverse-path cannot be delivered to <{mailbox}> and is held: {reply}; look at it with `pillarbox queue show {}`, then release or remove it",
+            message.id, message.id
+        );
+        shared
+            .relay
+            .alarm
+            .raise(&format!("held {}", message.id), &text);
+    }
+}
+
+/// Tries again to record what was delivered.
+pub(super) async fn record(shared: &Shared) {
+    for (id, settlements) in shared.begun.take_unrecorded() {
+        let ordinals: Vec<u32> = settlements.iter().map(|one| one.ordinal).collect();
+        match shared.relay.spool.settle(&id, settlements.clone()).await {
+            Ok(()) => {
+                tracing::info!(id, "the delivery is recorded now");
+                shared.begun.end(&id, ordinals);
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::debug!(id, error, "a delivery is still not recorded");
+                shared.begun.keep(&id, settlements);
+            }
+        }
+    }
+}
+
+/// The one line of the log for a recipient. A mailbox is written as a string, which the log quotes
+/// and escapes: a quoted local-part may have spaces and equals signs in it (RFC 5321 section 4.1.2),
+/// and must not look like fields of ours.
+fn tell(message: &Message, claimed: &Claimed, settlement: &Settlement) {
+    let Settlement {
+        outcome, attempt, ..
+    } = settlement;
+    // What only joined those that wait already is no news.
+    if !settlement.counted && matches!(outcome, Outcome::Deferred { .. }) {
+        return;
+    }
+    let delay = attempt
+        .at
+        .duration_since(message.received)
+        .unwrap_or_default();
+    let next = match outcome {
+        Outcome::Deferred { next_attempt } => Some(crate::spool::timestamp(*next_attempt)),
+        _ => None,
+    };
+    let outcome = match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Deferred { .. } => "deferred",
+        Outcome::Failed => "failed",
+        Outcome::Held => "held",
+    };
+    let reply = attempt.last_reply();
+    tracing::info!(
+        id = %message.id,
+        message_id = message.message_id,
+        mailbox = claimed.recipient.mailbox,
+        route = attempt.route,
+        relay = attempt.remote.as_deref(),
+        address = attempt.address.as_deref(),
+        tls = attempt.tls.as_deref(),
+        stage = attempt.stage.name(),
+        reply = (!reply.is_empty()).then_some(reply),
+        delay = delay.as_secs_f64(),
+        attempts = claimed.attempts,
+        next,
+        "{outcome}"
+    );
+}
+
+/// The lease runs on; when it ends, the attempt is repeated.
+pub(super) fn unsettled(id: &str, error: &SpoolError) {
+    tracing::error!(
+        id,
+        error = with_causes(error),
+        "cannot record what came of an attempt; it will be repeated"
+    );
+}
