@@ -4,6 +4,7 @@ everything, a Maildir for the reports to senders, and what its queue says."""
 import contextlib
 import email
 import email.policy
+import itertools
 import json
 import os
 import pathlib
@@ -18,6 +19,8 @@ from harness import Failure, binary, expect, free_port, run, wait_for
 
 SENDER = "alice@sender.test"
 HOSTNAME = "relay.test"
+# One for all relays: several may send to one server.
+COUNT = itertools.count(1)
 QUICK = 'retry = { first = "1s", longest = "2s", give-up = "1h" }'
 
 
@@ -30,7 +33,6 @@ class Relay:
         self.config = self.folder / "pillarbox.toml"
         self.log = self.folder / "service.log"
         self.child = None
-        self.count = 0
         self.configure(routes, more)
 
     def configure(self, routes, more=""):
@@ -92,9 +94,9 @@ deliver = "maildir:{self.folder}/mail/{{domain}}/{{local}}"
 
     def content(self, mark=None):
         """A message with what is easily damaged, and its Message-ID."""
-        self.count += 1
-        mark = mark or f"<{self.count}.{os.getpid()}@sender.test>"
-        lines = [f"From: {SENDER}", "To: somebody", f"Subject: message {self.count}",
+        number = next(COUNT)
+        mark = mark or f"<{number}.{os.getpid()}@sender.test>"
+        lines = [f"From: {SENDER}", "To: somebody@example.org", f"Subject: message {number}",
                  "Date: Wed, 25 Nov 2026 03:04:05 +0000", f"Message-ID: {mark}", "", ".", "..",
                  ".a dot first", "x" * 990, "trailing blanks  ", "the end", ""]
         return "\r\n".join(lines).encode(), mark

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, Semaphore, watch};
 use tokio::time::Instant;
 
 /// How long each act may take.
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(4);
 /// Connections until a lane is paused: three tries, and one that was begun meanwhile.
 const TRIES: usize = 4;
+/// Rows that submit at a time.
+const SUBMITTING: usize = 16;
 
 /// What all rows share.
 #[derive(Clone)]
@@ -32,6 +34,10 @@ pub struct Stage {
     queue: Queue,
     watch: watch::Receiver<Result<Arc<Snapshot>, String>>,
     names: Names,
+    submitting: Arc<Semaphore>,
+    /// Held for reading until a paused route was seen to be left alone, and for writing by whoever
+    /// retries: that sets all routes going.
+    quiet: Arc<RwLock<()>>,
 }
 
 impl Stage {
@@ -52,6 +58,8 @@ impl Stage {
             watch: queue.clone().watch(),
             queue,
             names,
+            submitting: Arc::new(Semaphore::new(SUBMITTING)),
+            quiet: Arc::default(),
         }
     }
 
@@ -109,6 +117,10 @@ struct Play<'a> {
 
 impl Play<'_> {
     async fn acts(mut self) -> Result<String, String> {
+        let quiet = match self.row.lane {
+            Some(Lane::Paused) => Some(self.stage.quiet.read().await),
+            _ => None,
+        };
         self.submit().await?;
         self.stage
             .wait("with the server as scripted", |snapshot| {
@@ -118,6 +130,7 @@ impl Play<'_> {
         if let Some(lane) = self.row.lane {
             self.lane(lane).await?;
         }
+        drop(quiet);
         let connections = self.seen().iter().map(|seen| seen.connections).sum();
         if !self.row.connections.contains(&connections) {
             let range = &self.row.connections;
@@ -160,6 +173,11 @@ impl Play<'_> {
     }
 
     async fn submit(&mut self) -> Result<(), String> {
+        let submitting = Arc::clone(&self.stage.submitting);
+        let _turn = submitting
+            .acquire()
+            .await
+            .map_err(|error| error.to_string())?;
         let recipients: Vec<String> = self
             .row
             .recipients
@@ -310,7 +328,12 @@ impl Play<'_> {
         if paused {
             let mut arguments = vec!["retry"];
             arguments.extend(self.ids.iter().map(String::as_str));
-            self.stage.queue.run(&arguments).await?;
+            let _alone = self.stage.quiet.write().await;
+            match self.stage.queue.run(&arguments).await {
+                // Another row's retry set this route going too, and all of it is delivered.
+                Err(error) if !error.contains("there is no message") => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -193,6 +193,8 @@ impl Row {
     #[must_use]
     pub fn paused(mut self, words: &'static str) -> Self {
         self.lane = Some(Lane::Paused);
+        // A paused route is tried by itself after its longest wait.
+        self.retry = "first = \"1s\", longest = \"1h\", give-up = \"1d\"";
         self.deferred(words)
     }
 

@@ -1,6 +1,8 @@
 //! `pillarbox serve` with a route for each row.
 
+use super::queue::text;
 use crate::service::binary;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -57,7 +59,8 @@ impl Plan {
             "hostname = \"relay.test\"\nstate-dir = \"{folder}/state\"\n\n\
              [dns]\nservers = [\"{names}\"]\n\n\
              [alarm]\ncommand = '''{{ env; cat; }} > $(mktemp {folder}/alarms/XXXXXXXX)'''\n\n\
-             [log]\nformat = \"human\"\nlevel = \"info\"\n\n\
+             [log]\nformat = \"json\"\nlevel = \"info\"\n\n\
+             [limits]\nconnections-per-peer = 10000\n\n\
              [[listener]]\naddress = \"{listener}\"\ntls = \"none\"\nauth = \"off\"\n\
              networks = [\"127.0.0.0/8\"]\n\n{routes}\
              [[route]]\nname = \"senders\"\ndomains = [\"sender.test\"]\n\
@@ -135,15 +138,26 @@ impl Service {
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// The alarms that were raised about a route.
+    /// The alarms that were raised about a route, as they stand in the log: the command is told many
+    /// together.
     pub fn alarms(&self, route: &str) -> Vec<String> {
+        self.log()
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["message"] == "alarm")
+            .map(|line| format!("{}: {}", text(&line, "subject"), text(&line, "text")))
+            .filter(|alarm| alarm.contains(route))
+            .collect()
+    }
+
+    /// What the alarm command was told.
+    pub fn told(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.folder().join("alarms"));
         files
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|file| std::fs::read_to_string(file.path()).ok())
-            .filter(|alarm| alarm.contains(route))
             .collect()
     }
 

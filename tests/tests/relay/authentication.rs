@@ -33,33 +33,76 @@ fn login(name: &'static str, script: Script) -> Row {
 
 fn passwords() -> Vec<Row> {
     vec![
-        login("AUTH PLAIN", auth("AUTH PLAIN LOGIN")).attempts(1..=1).check(logged_in),
-        login("AUTH LOGIN", auth("AUTH LOGIN")).attempts(1..=1).check(logged_in),
+        login("AUTH PLAIN", auth("AUTH PLAIN LOGIN"))
+            .attempts(1..=1)
+            .check(logged_in),
+        login("AUTH LOGIN", auth("AUTH LOGIN"))
+            .attempts(1..=1)
+            .check(logged_in),
         login(
             "AUTH PLAIN is unknown after all, LOGIN is not",
             auth("AUTH PLAIN LOGIN").says(At::Auth("PLAIN"), "504 5.5.4 no such mechanism"),
         )
         .attempts(1..=1),
-        login("535 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "535 5.7.8 wrong password"))
-            .messages(3)
-            .paused("535 & wrong password")
-            .check(never_past_auth),
-        login("504 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "504 5.5.4 no such mechanism"))
-            .paused("504 & no such mechanism"),
-        login("534 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "534 5.7.9 too weak")).paused("534"),
+        login(
+            "535 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "535 5.7.8 wrong password"),
+        )
+        .messages(3)
+        .paused("535 & wrong password")
+        .check(never_past_auth),
+        login(
+            "504 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "504 5.5.4 no such mechanism"),
+        )
+        .paused("504 & no such mechanism"),
+        login(
+            "534 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "534 5.7.9 too weak"),
+        )
+        .paused("534"),
         login("AUTH is not offered", auth("SIZE")).paused("AUTH"),
         login("no common mechanism", auth("AUTH GSSAPI EXTERNAL")).paused("GSSAPI"),
-        login("454 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "454 4.7.0 directory is away"))
-            .deferred("454 & directory is away"),
-        login("421 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "421 4.7.0 too many failures"))
-            .deferred("421 & too many failures"),
-        login("closes at AUTH", auth("AUTH PLAIN").at(At::Auth(""), [Close])).deferred(""),
-        login("closes after 334", auth("AUTH LOGIN").at(At::Response, [Close])).deferred(""),
-        login("silent at AUTH", auth("AUTH PLAIN").at(At::Auth(""), [Silence])).deferred(""),
-        login("closes after 235", auth("AUTH PLAIN").at(At::Auth(""), [Usual, Close])).deferred(""),
-        login("challenges without an end", auth("AUTH LOGIN").says(At::Response, "334 QWdhaW46"))
-            .deferred(""),
-        login("250 to AUTH", auth("AUTH PLAIN").says(At::Auth(""), "250 ok")).attempts(1..=1),
+        login(
+            "454 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "454 4.7.0 directory is away"),
+        )
+        .deferred("454 & directory is away"),
+        login(
+            "421 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "421 4.7.0 too many failures"),
+        )
+        .deferred("421 & too many failures"),
+        login(
+            "closes at AUTH",
+            auth("AUTH PLAIN").at(At::Auth(""), [Close]),
+        )
+        .deferred(""),
+        login(
+            "closes after 334",
+            auth("AUTH LOGIN").at(At::Response, [Close]),
+        )
+        .deferred(""),
+        login(
+            "silent at AUTH",
+            auth("AUTH PLAIN").at(At::Auth(""), [Silence]),
+        )
+        .deferred(""),
+        login(
+            "closes after 235",
+            auth("AUTH PLAIN").at(At::Auth(""), [Usual, Close]),
+        )
+        .deferred(""),
+        login(
+            "challenges without an end",
+            auth("AUTH LOGIN").says(At::Response, "334 QWdhaW46"),
+        )
+        .deferred(""),
+        login(
+            "250 to AUTH",
+            auth("AUTH PLAIN").says(At::Auth(""), "250 ok"),
+        )
+        .attempts(1..=1),
         Row::new("530 to MAIL, and no password here", {
             Script::good().says(At::Mail(0), "530 5.7.0 authentication required")
         })
@@ -69,14 +112,6 @@ fn passwords() -> Vec<Row> {
         })
         .to(&["a", "b"])
         .paused("530 & authentication required"),
-        Row::new("PLAIN without TLS is not allowed", auth("AUTH PLAIN"))
-            .route(OPPORTUNISTIC)
-            .route(
-                "auth = { user = \"alice\", mechanism = \"plain\", password-command = \"echo secret\" }",
-            )
-            .with(|row| row.script.incurable = true)
-            .paused("")
-            .check(never_past_auth),
     ]
 }
 
@@ -95,6 +130,15 @@ fn starttls(authority: &Authority) -> Result<Vec<Row>, String> {
     };
     let injected = b"220 2.0.0 go on\r\n250 injected\r\n".to_vec();
     Ok(vec![
+        Row::new("PLAIN without TLS is not allowed", tls().offers(&["AUTH PLAIN"]))
+            .route(OPPORTUNISTIC)
+            .route(NAME)
+            .route(AUTHORITY)
+            .route(
+                "auth = { user = \"alice\", mechanism = \"plain\", password-command = \"echo secret\" }",
+            )
+            .paused("PLAIN")
+            .check(no_mail_in_clear),
         required("STARTTLS", tls()).attempts(1..=1).check(by_name),
         required("STARTTLS and AUTH PLAIN", tls())
             .route(PLAIN)
@@ -137,12 +181,25 @@ fn starttls(authority: &Authority) -> Result<Vec<Row>, String> {
         .deferred(""),
         required(
             "no TLS in the handshake",
-            tls().at(At::Handshake, [noise(), Silence]),
+            tls().at(At::Handshake, [hello(), noise(), Silence]),
         )
         .deferred(""),
         Row::new(
             "no TLS in the handshake, TLS is optional",
-            tls().at(At::Handshake, [noise(), Silence]),
+            tls().at(At::Handshake, [hello(), noise(), Silence]),
+        )
+        .route(OPPORTUNISTIC)
+        .deferred("")
+        .check(no_mail_in_clear),
+        required(
+            "a TLS alert in the handshake",
+            tls().at(At::Handshake, [hello(), alert(), Close]),
+        )
+        .deferred("")
+        .check(no_mail_in_clear),
+        Row::new(
+            "a TLS alert in the handshake, TLS is optional",
+            tls().at(At::Handshake, [hello(), alert(), Close]),
         )
         .route(OPPORTUNISTIC)
         .attempts(1..=1),
@@ -206,6 +263,16 @@ fn certificates(authority: &Authority) -> Result<Vec<Row>, String> {
         .route(OPPORTUNISTIC)
         .attempts(1..=1),
     ])
+}
+
+/// Time for the client's first record: octets that come with the 220 are an attack.
+fn hello() -> Act {
+    Act::Pause(std::time::Duration::from_millis(300))
+}
+
+/// RFC 5246 section 7.2: fatal, handshake_failure.
+fn alert() -> Act {
+    Raw(b"\x15\x03\x03\x00\x02\x02\x28".to_vec())
 }
 
 fn noise() -> Act {

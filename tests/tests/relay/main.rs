@@ -23,6 +23,7 @@ mod places;
 mod refusals;
 mod words;
 
+use pillarbox_tests::relaying::row::Lane;
 use pillarbox_tests::relaying::service::{Plan, Service};
 use pillarbox_tests::relaying::{Row, Stage};
 use pillarbox_tests::scripted::names::Names;
@@ -72,6 +73,7 @@ async fn play() -> Result<Vec<String>, String> {
     if let Ok(word) = std::env::var("ROW") {
         rows.retain(|row| row.name.contains(&word));
     }
+    let pauses = rows.iter().any(|row| row.lane == Some(Lane::Paused));
     let names = Names::default();
     let address = names.serve().await.map_err(|error| error.to_string())?;
     let mut plan = Plan::new(address)?;
@@ -115,6 +117,9 @@ async fn play() -> Result<Vec<String>, String> {
         }
         Some(memory) => failures.push(format!("the service had {} MiB", memory >> 20)),
         None => failures.push("the service has ended by itself".into()),
+    }
+    if pauses && service.told().is_empty() {
+        failures.push("the alarm command was never run".into());
     }
     table.push(format!(
         "{} rows, {} failed",

@@ -154,7 +154,7 @@ fn counts() -> Vec<Row> {
         .deferred(""),
         Row::new(
             "no reply to one RCPT of a group",
-            good().at(At::Rcpt("b"), []),
+            good().at(At::Rcpt("b"), []).says(At::Data, "354 go on"),
         )
         .to(&["a", "b", "c"])
         .deferred(""),

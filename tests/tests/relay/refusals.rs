@@ -159,8 +159,9 @@ fn senders() -> Vec<Row> {
             "a refusal of a message with the null reverse-path",
             good().says(At::Rcpt(""), "550 5.1.1 nobody of that name"),
         )
+        // R5321-4.5.5-a: no report to nobody; whoever runs the service is told.
         .with(|row| row.sender = Sender::Null)
-        .failed("5.1.1", ""),
+        .wants(&["a"], &Want::Held("550 & nobody of that name")),
         Row::new(
             "a report that nobody takes either",
             good().says(At::Rcpt(""), "550 5.1.1 nobody of that name"),
