@@ -2,6 +2,7 @@
 
 mod credentials;
 mod hostile;
+mod mechanisms;
 mod places;
 mod security;
 mod submission;
@@ -14,7 +15,7 @@ use super::{
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Outcome, Stage, Verdict};
 use crate::sandbox::v0_1::types::{
-    BodyType, ContentFacts, Envelope, ForwardPath, Mechanism, Phase, ReversePathParameters,
+    BodyType, ContentFacts, Envelope, ForwardPath, Mechanism, ReversePathParameters,
 };
 use crate::sandbox::{Build, Engine, SandboxLimits};
 use crate::{embedded, tls};
