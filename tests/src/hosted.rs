@@ -77,13 +77,15 @@ impl Hosted {
         let spool = Sqlite::open(&config.state_dir, Access::Service).map_err(text)?;
         let (certificate, key) =
             self_signed(HOSTNAME, &config.state_dir.join("tls")).map_err(text)?;
+        let tokens = Arc::default();
         let service = Service::new(
-            Runtime::new(&config, users, Arc::new(authenticator), Arc::default())?,
+            Runtime::new(&config, users, Arc::new(authenticator), &tokens)?,
             Arc::new(spool),
             Arc::new(Notify::new()),
             Arc::clone(&build),
             Arc::new(Verifier::new(Arc::clone(&build))),
             Arc::new(Certificates::load(&certificate, &key).map_err(text)?),
+            tokens,
         );
         Ok(Self {
             admission: Admission::new(config.limits.connections, config.limits.connections),

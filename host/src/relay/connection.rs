@@ -134,7 +134,6 @@ fn preferred(lane: &Lane, upstreams: usize) -> usize {
     }
 }
 
-/// A token that was refused is replaced once.
 async fn one(
     shared: &Shared,
     next_hop: &NextHop,
@@ -142,24 +141,7 @@ async fn one(
 ) -> Result<Dialogue, Unopened> {
     let target = target(shared, next_hop, upstream);
     let build = (shared.relay.build)();
-    let unopened = match Dialogue::open(&build, &target, &next_hop.login, None).await {
-        Ok(dialogue) => return Ok(dialogue),
-        Err(unopened) => unopened,
-    };
-    let about_us = judgement::stage(&unopened.error) == Stage::Authentication
-        && judgement::words(&unopened.error)
-            .0
-            .is_some_and(|reply| reply.code / 100 == 5);
-    match &next_hop.login.provider {
-        Some(provider) if about_us && provider.refused().await => {
-            tracing::info!(
-                server = target.host,
-                "a token was refused; once more with a new one"
-            );
-            Dialogue::open(&build, &target, &next_hop.login, None).await
-        }
-        _ => Err(unopened),
-    }
+    Dialogue::open(&build, &target, &next_hop.session_login(), None).await
 }
 
 fn target(shared: &Shared, next_hop: &NextHop, upstream: &Upstream) -> Target {

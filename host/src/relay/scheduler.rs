@@ -44,8 +44,9 @@ pub(super) async fn run(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        if scheduler.should_claim() {
+        while scheduler.should_claim() {
             scheduler.claim().await;
+            scheduler.begin_workers();
         }
         tokio::select! {
             () = &mut shutdown => break,

@@ -29,11 +29,14 @@ use Says::{Code, Nothing, Records, Silence, Truncated};
 
 type Zone = Vec<(&'static str, RecordType, Says)>;
 
+/// Transport, name and type of a question.
+type Question = (&'static str, String, RecordType);
+
 /// A DNS server of the loopback interface.
 struct Server {
     address: SocketAddr,
     /// What was asked: by UDP or TCP, name, type.
-    asked: Arc<Mutex<Vec<(&'static str, String, RecordType)>>>,
+    asked: Arc<Mutex<Vec<Question>>>,
 }
 
 impl Server {
