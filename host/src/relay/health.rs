@@ -45,6 +45,8 @@ pub(super) struct Health {
     trouble: Option<Unwell>,
     /// Faults in a row.
     faults: u32,
+    /// Connections in a row that opened and were told at the first message that we may not send.
+    rebuffs: u32,
     /// Messages deferred in a row.
     deferrals: u32,
     /// Connections at a time, as long as it recovers.
@@ -79,6 +81,10 @@ pub(super) enum Change {
     Paused,
     /// Forget the trouble; what waits is due now.
     Well,
+    /// The same to see whether it is over; an alarm stays.
+    Chance,
+    /// A message was taken where an alarm may stand.
+    Recovered,
 }
 
 impl Health {
@@ -88,6 +94,7 @@ impl Health {
         Self {
             trouble: None,
             faults: 0,
+            rebuffs: 0,
             deferrals: 0,
             window: Some(1),
             crowd: None,
@@ -109,6 +116,7 @@ impl Health {
                 met: now,
                 ours: paused,
             }),
+            rebuffs: 0,
             deferrals: 0,
             window: Some(1),
             crowd: None,
@@ -155,10 +163,10 @@ impl Health {
         self.window.map_or(most, |window| window.min(most))
     }
 
-    /// A connection takes messages.
+    /// A connection takes messages, as far as one can tell without any.
     pub(super) fn opened(&mut self) -> Change {
         self.faults = 0;
-        match self.trouble.take() {
+        match self.trouble.take_if(|unwell| unwell.opens) {
             None => Change::None,
             Some(_) => {
                 self.deferrals = 0;
@@ -170,11 +178,18 @@ impl Health {
 
     /// The time is up for a place that is not probed: its next message asks.
     pub(super) fn give_chance(&mut self) -> Change {
-        self.opened()
+        match self.trouble.take() {
+            None => Change::None,
+            Some(_) => {
+                self.deferrals = 0;
+                self.window = Some(1);
+                Change::Chance
+            }
+        }
     }
 
     /// A message was taken, or refused for reasons of its own; `most` connections are the limit.
-    pub(super) fn served(&mut self, most: usize) {
+    pub(super) fn served(&mut self, most: usize) -> Change {
         self.deferrals = 0;
         if let Some(window) = &mut self.window {
             *window = window.saturating_add(1);
@@ -182,6 +197,47 @@ impl Health {
                 self.window = None;
             }
         }
+        match std::mem::take(&mut self.rebuffs) {
+            0 => Change::None,
+            _ => Change::Recovered,
+        }
+    }
+
+    /// A message was told that we may not send (530): a connection alone cannot show when that is
+    /// over. `begun`, `longest`: as for [`obstructed`](Self::obstructed).
+    pub(super) fn rebuffed(
+        &mut self,
+        attempt: &Attempt,
+        begun: SystemTime,
+        now: SystemTime,
+        longest: Duration,
+    ) -> Change {
+        if self.is_known(begun) {
+            return Change::None;
+        }
+        self.rebuffs = self.rebuffs.saturating_add(1);
+        if self.rebuffs < MOST_FAULTS {
+            let wait = probe(self.rebuffs - 1);
+            self.fall(Trouble::Down, attempt, now, wait, false, true);
+            return Change::Worse;
+        }
+        let anew = self.rebuffs == MOST_FAULTS;
+        self.fall(
+            Trouble::Paused,
+            attempt,
+            now,
+            longest.min(PAUSE),
+            false,
+            true,
+        );
+        if anew { Change::Paused } else { Change::Worse }
+    }
+
+    /// Whether the trouble was met since then: what was tried side by side counts once.
+    fn is_known(&self, begun: SystemTime) -> bool {
+        self.trouble
+            .as_ref()
+            .is_some_and(|unwell| unwell.met > begun)
     }
 
     /// The server has as many connections as it wants: these.
@@ -209,17 +265,11 @@ impl Health {
         now: SystemTime,
         longest: Duration,
     ) -> Change {
-        if self
-            .trouble
-            .as_ref()
-            .is_some_and(|unwell| unwell.met > begun)
-        {
+        if self.is_known(begun) {
             return Change::None;
         }
         let attempts = self.trouble.as_ref().map_or(0, |unwell| unwell.attempts);
-        let probe = FIRST_PROBE
-            .saturating_mul(1 << attempts.min(16))
-            .min(LONGEST_PROBE);
+        let probe = probe(attempts);
         match obstacle {
             Obstacle::Away => {
                 // A paused place that cannot be reached is still to be repaired.
@@ -288,10 +338,18 @@ impl Health {
     /// An operator says that it is repaired, or wants to know: ask now.
     pub(super) fn resume(&mut self, now: SystemTime) {
         self.faults = 0;
+        self.rebuffs = 0;
         if let Some(unwell) = &mut self.trouble {
             unwell.until = now;
         }
     }
+}
+
+/// Time to the next probe after so many.
+fn probe(attempts: u32) -> Duration {
+    FIRST_PROBE
+        .saturating_mul(1 << attempts.min(16))
+        .min(LONGEST_PROBE)
 }
 
 #[cfg(test)]
@@ -421,8 +479,27 @@ mod tests {
         }
         assert_eq!(health.deferred(&attempt(), now), Change::Worse);
         assert!(!health.is_probed() && !health.is_well());
-        assert_eq!(health.give_chance(), Change::Well);
+        assert_eq!(health.opened(), Change::None, "it was never about that");
+        assert_eq!(health.give_chance(), Change::Chance);
         assert!(health.is_well());
+    }
+
+    #[test]
+    fn cl_route_a_connection_that_opens_does_not_end_a_530_to_mail() {
+        let now = SystemTime::now();
+        let mut health = Health::new();
+        let mut changes = Vec::new();
+        for _ in 0..5 {
+            assert_eq!(health.opened(), Change::None);
+            changes.push(health.rebuffed(&attempt(), now, now, LONGEST));
+            assert!(!health.is_probed());
+            assert_eq!(health.opened(), Change::None);
+            health.give_chance();
+        }
+        use Change::{Paused, Worse};
+        assert_eq!(changes, [Worse, Worse, Paused, Worse, Worse]);
+        assert_eq!(health.served(20), Change::Recovered);
+        assert_eq!(health.served(20), Change::None);
     }
 
     #[test]

@@ -222,12 +222,7 @@ impl Scheduler {
             match reason {
                 None => lane.push(job),
                 Some((attempt, attempts, ours)) => {
-                    let patience = if ours {
-                        Patience::Endless
-                    } else {
-                        Patience::Limited
-                    };
-                    self.put_off(job, attempt, patience, attempts);
+                    self.put_off(job, attempt, Patience::of(ours), attempts);
                 }
             }
         }

@@ -37,6 +37,13 @@ pub(super) enum Patience {
     Endless,
 }
 
+impl Patience {
+    /// For what waits because of trouble that is ours to repair, or not.
+    pub(super) fn of(ours: bool) -> Self {
+        if ours { Self::Endless } else { Self::Limited }
+    }
+}
+
 impl Case<'_> {
     fn settlement(&self, outcome: Outcome, attempt: Attempt) -> Settlement {
         Settlement {

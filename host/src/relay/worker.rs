@@ -181,6 +181,7 @@ impl Worker {
                 return;
             };
             let reused = connection.messages > 0;
+            let begun = SystemTime::now();
             let outcomes = transact(connection, &job, content).await;
             connection.messages = connection.messages.saturating_add(1);
             let failure = connection.dialogue.failure();
@@ -193,7 +194,7 @@ impl Worker {
                 continue;
             }
             again = false;
-            self.settle(&mut job, outcomes).await;
+            self.settle(&mut job, outcomes, begun).await;
         }
     }
 
@@ -213,10 +214,27 @@ impl Worker {
     }
 
     /// Records a transaction's outcomes; what remains in the job is for another transaction.
-    async fn settle(&mut self, job: &mut Job, outcomes: Vec<Outcome>) {
-        let (done, settlements, change) = self.judge(job, outcomes);
+    async fn settle(&mut self, job: &mut Job, outcomes: Vec<Outcome>, begun: SystemTime) {
+        let (done, settlements, change) = self.judge(job, outcomes, begun);
         settle(&self.shared, &done, settlements).await;
         self.shared.changed(&self.lane, change).await;
+        self.put_off_others().await;
+    }
+
+    /// What else waits in a lane in trouble need not find out by itself.
+    async fn put_off_others(&mut self) {
+        let reason = self
+            .lane
+            .lock()
+            .health
+            .reason()
+            .map(|(attempt, _, ours)| (attempt.clone(), Patience::of(ours)));
+        let Some((attempt, patience)) = reason else {
+            return;
+        };
+        for other in self.lane.drain() {
+            self.put_off(&other, &attempt, patience, false).await;
+        }
     }
 
     /// What a transaction's outcomes mean for its recipients, and for the lane.
@@ -224,6 +242,7 @@ impl Worker {
         &mut self,
         job: &mut Job,
         outcomes: Vec<Outcome>,
+        begun: SystemTime,
     ) -> (Vec<Claimed>, Vec<Settlement>, Change) {
         let (mut settlements, mut done, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let Some(connection) = &self.connection else {
@@ -267,15 +286,10 @@ impl Worker {
         let change = match all_deferred(&settlements) {
             Some(attempt) if about_us => {
                 let longest = job.route.retry.longest;
-                inner
-                    .health
-                    .obstructed(Obstacle::Fault, attempt, now, now, longest)
+                inner.health.rebuffed(attempt, begun, now, longest)
             }
             Some(attempt) => inner.health.deferred(attempt, now),
-            None => {
-                inner.health.served(connection.next_hop.per_lane());
-                Change::None
-            }
+            None => inner.health.served(connection.next_hop.per_lane()),
         };
         drop(inner);
         (done, settlements, change)
@@ -299,11 +313,7 @@ impl Worker {
         self.obstructed(&job.route, &not_opened).await;
         self.put_off(&job, &not_opened.attempt, patience(&not_opened), true)
             .await;
-        // What else waits here need not find out by itself.
-        for other in self.lane.drain() {
-            self.put_off(&other, &not_opened.attempt, patience(&not_opened), false)
-                .await;
-        }
+        self.put_off_others().await;
     }
 
     async fn obstructed(&mut self, route: &Route, not_opened: &NotOpened) {
