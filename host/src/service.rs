@@ -30,8 +30,10 @@ pub struct Runtime {
     pub hostname: String,
     /// Routes, first match wins.
     pub routes: Arc<Routes>,
-    /// Whether sessions ask about senders.
+    /// Whether sessions ask whether an identity may send as this or that.
     pub asks_sender: bool,
+    /// Whether a route depends on the reverse-path, so that it must be known at RCPT.
+    pub routes_by_sender: bool,
     /// Whether sessions ask about recipients: not if some route takes everybody.
     pub asks_recipient: bool,
     /// Who may send as whom.
@@ -63,9 +65,8 @@ impl Runtime {
         };
         Ok(Self {
             hostname: config.hostname.clone(),
-            // A route may depend on the reverse-path, and is looked up at RCPT.
-            asks_sender: config.submission.senders == Policy::Own
-                || routes.all().iter().any(|route| !route.senders.is_empty()),
+            asks_sender: config.submission.senders == Policy::Own,
+            routes_by_sender: routes.all().iter().any(|route| !route.senders.is_empty()),
             asks_recipient: !routes.takes_everybody(),
             routes,
             senders,

@@ -422,7 +422,8 @@ fn settings(
         tls,
         authentication_required: required,
         // Without AUTH there is no identity to compare a sender with.
-        ask_sender: runtime.asks_sender && !listener.template.mechanisms.is_empty(),
+        ask_sender: runtime.routes_by_sender
+            || (runtime.asks_sender && !listener.template.mechanisms.is_empty()),
         ask_recipient: runtime.asks_recipient,
         ..listener.template.clone()
     };
