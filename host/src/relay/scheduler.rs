@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::health::{Health, Obstacle};
@@ -51,9 +51,8 @@ pub(super) async fn run(
         tokio::select! {
             () = &mut shutdown => break,
             event = happened.recv() => scheduler.heard(event),
-            Some(Err(error)) = scheduler.tasks.join_next() => {
-                tracing::error!(%error, "an attempt was cut short");
-            }
+            Some(ended) = scheduler.tasks.join_next() => told(ended),
+            Some(ended) = scheduler.chores.join_next() => told(ended),
             () = signals.wake.notified() => scheduler.ask(),
             () = signals.resume.notified() => scheduler.resume().await,
             () = signals.changed.notified() => scheduler.look_for_removed(),
@@ -63,6 +62,7 @@ pub(super) async fn run(
         while let Ok(event) = happened.try_recv() {
             scheduler.heard(Some(event));
         }
+        scheduler.reap();
         scheduler.begin_workers();
     }
     scheduler.finish().await;
@@ -70,8 +70,10 @@ pub(super) async fn run(
 
 struct Scheduler {
     shared: Arc<Shared>,
-    /// Workers, probes and what else is on its way.
+    /// Workers and probes.
     tasks: JoinSet<()>,
+    /// What else is on its way: settlements, looks at what was removed.
+    chores: JoinSet<()>,
     workers: u64,
     /// Connections of each route, where lanes share a limit.
     permits: HashMap<String, (usize, Arc<Semaphore>)>,
@@ -91,6 +93,7 @@ impl Scheduler {
             routes: (shared.relay.routes)(),
             shared,
             tasks: JoinSet::new(),
+            chores: JoinSet::new(),
             workers: 0,
             permits: HashMap::new(),
             due: true,
@@ -138,6 +141,16 @@ impl Scheduler {
         if let Err(error) = done {
             let error = with_causes(&error);
             tracing::error!(lane, error, "cannot forget a lane without a route");
+        }
+    }
+
+    /// Forgets what has ended: those that are counted must be on their way.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            told(ended);
+        }
+        while let Some(ended) = self.chores.try_join_next() {
+            told(ended);
         }
     }
 
@@ -206,7 +219,7 @@ impl Scheduler {
         let sorted = sort(claimed, &(self.shared.relay.routes)());
         if !sorted.stray.is_empty() {
             let shared = Arc::clone(&self.shared);
-            self.tasks
+            self.chores
                 .spawn(async move { local::stray(&shared, sorted.stray).await });
         }
         for job in sorted.jobs {
@@ -293,7 +306,7 @@ impl Scheduler {
         self.ask();
         if self.shared.begun.has_unrecorded() {
             let shared = Arc::clone(&self.shared);
-            self.tasks.spawn(async move { record(&shared).await });
+            self.chores.spawn(async move { record(&shared).await });
         }
         let routes = (self.shared.relay.routes)();
         if !Arc::ptr_eq(&routes, &self.routes) {
@@ -372,7 +385,7 @@ impl Scheduler {
 
     fn put_off(&mut self, job: Job, attempt: Attempt, patience: Patience, attempts: u32) {
         let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move {
+        self.chores.spawn(async move {
             put_off(&shared, &job, &attempt, patience, false, attempts).await;
         });
     }
@@ -438,7 +451,7 @@ impl Scheduler {
     /// Messages may have been removed: attempts with them stop where they can.
     fn look_for_removed(&mut self) {
         let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move {
+        self.chores.spawn(async move {
             for id in shared.begun.messages() {
                 if let Err(SpoolError::NotFound { .. }) = shared.relay.spool.show(&id).await {
                     shared.begun.mark_removed(&id);
@@ -454,6 +467,7 @@ impl Scheduler {
             lane.close();
         }
         while self.tasks.join_next().await.is_some() {}
+        while self.chores.join_next().await.is_some() {}
         record(&self.shared).await;
         for (id, _) in self.shared.begun.take_unrecorded() {
             tracing::error!(
@@ -461,6 +475,13 @@ impl Scheduler {
                 "delivered, but not recorded: the next service delivers it again, or finds it in the Maildir"
             );
         }
+    }
+}
+
+/// An attempt that panicked is a bug; its lease sees to it that it is repeated.
+fn told(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt was cut short");
     }
 }
 

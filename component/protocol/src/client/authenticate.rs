@@ -285,6 +285,12 @@ impl Session {
                 attempt.choice.last = Some(reply);
                 self.choose(attempt.choice, actions);
             }
+            // SNTLM-cancel: Exim's `spa` and its like know NTLMv1 alone and say 535 to NTLMv2.
+            535 if attempt.exchange.is_dated() && attempt.choice.left.len() > 1 => {
+                let name = attempt.exchange.mechanism().name();
+                actions.push(outcome::report(&format!("AUTH {name}"), &reply));
+                self.next(attempt.choice, reply, actions);
+            }
             // CL-mech-next: another mechanism would be refused too, and may lock the account out.
             _ => {
                 attempt.choice.last = Some(reply);

@@ -59,6 +59,8 @@ pub struct ClientExchange {
     mechanism: Mechanism,
     /// The initial response, held back till the server asks for it.
     withheld: Option<Zeroizing<Vec<u8>>>,
+    /// The server may know an older form of the mechanism alone.
+    is_dated: bool,
     state: State,
 }
 
@@ -116,6 +118,7 @@ impl ClientExchange {
         let exchange = Self {
             mechanism,
             withheld: None,
+            is_dated: false,
             state,
         };
         Ok((exchange, initial))
@@ -141,6 +144,8 @@ impl ClientExchange {
         let text = text.trim_ascii_end();
         let state = core::mem::replace(&mut self.state, State::Complete);
         if let State::Ntlm(ntlm) = state {
+            // SNTLM-cancel: servers of NTLMv1 never send TargetInfo, and some of NTLMv2 do not.
+            self.is_dated = ntlm_client::lacks_target_info(text);
             let (next, step) = ntlm.challenge(text, context, env);
             self.state = next.map_or(State::Complete, State::Ntlm);
             return step;
@@ -181,6 +186,12 @@ impl ClientExchange {
             State::Scram(scram) => scram.derived(salted),
             _ => None,
         }
+    }
+
+    /// Whether a refusal may mean that the server did not understand us, rather than that the
+    /// credentials are wrong.
+    pub fn is_dated(&self) -> bool {
+        self.is_dated
     }
 
     /// Why 235 is no success, if it is none.

@@ -23,6 +23,13 @@ pub(super) struct Client {
     repeated: bool,
 }
 
+/// Whether this is a CHALLENGE without TargetInfo.
+pub(super) fn lacks_target_info(text: &[u8]) -> bool {
+    base64::decode(text).is_some_and(|octets| {
+        Challenge::parse(&octets).is_ok_and(|challenge| challenge.target_info.is_none())
+    })
+}
+
 impl Client {
     /// SNTLM-3.1.4.1: NEGOTIATE as initial response.
     pub fn start(credentials: &Credentials) -> (Self, Vec<u8>) {

@@ -190,6 +190,19 @@ fn sntlm_cancel_on_a_challenge_that_cannot_be_read() {
 }
 
 #[test]
+fn sntlm_cancel_without_target_info_a_refusal_may_be_a_misunderstanding() {
+    let mut bare = Dialogue::ntlm();
+    bare.octets(&bare_challenge(0x0000_8201));
+    assert!(bare.exchange.is_dated());
+    let mut full = Dialogue::ntlm();
+    full.octets(&vectors::published_challenge());
+    assert!(!full.exchange.is_dated());
+    let mut plain = Dialogue::start(Mechanism::Plain, &credentials("tim", "", "secret"), CLIENT);
+    plain.text("");
+    assert!(!plain.exchange.is_dated());
+}
+
+#[test]
 fn sntlm_cancel_challenge_without_target_info_gets_ntlmv2_over_an_empty_list() {
     let message = response(Dialogue::ntlm().octets(&bare_challenge(0x0000_8201)));
     let read = Authenticate::parse(&message, Flags::UNICODE).expect("a message");
