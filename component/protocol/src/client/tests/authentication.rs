@@ -331,6 +331,44 @@ fn sntlm_2_2_1_2_c_negotiate_goes_with_the_command() {
 }
 
 #[test]
+fn sntlm_cancel_a_server_of_ntlmv1_alone_is_asked_for_another_mechanism() {
+    // A CHALLENGE without TargetInfo: what the server makes of NTLMv2 is not known.
+    let exchange = "
+        E: authenticate NTLM
+        H: authenticate User Password
+        C: AUTH NTLM ***
+        S: 334 TlRMTVNTUAACAAAAAAAAAAAAAAABggAAASNFZ4mrze8AAAAAAAAAAAAAAAAAAAAA
+        C: ***
+        S: 535 no
+    ";
+    play(&under_tls(
+        "NTLM,PLAIN",
+        "NTLM PLAIN",
+        &format!(
+            "{exchange}
+        E: report AUTH NTLM refused: 535 no
+        E: authenticate PLAIN
+        H: authenticate User Password
+        C: AUTH PLAIN ***
+        S: 235 2.7.0 welcome
+        E: ready
+    "
+        ),
+    ));
+    // Without another one it is the end.
+    play(&under_tls(
+        "NTLM",
+        "NTLM PLAIN",
+        &format!(
+            "{exchange}
+        E: failed Authentication permanent 535
+        C: QUIT
+    "
+        ),
+    ));
+}
+
+#[test]
 fn cl_challenge_3yz_where_none_belongs_ends_the_session() {
     for then in [
         "S: 354 go",
