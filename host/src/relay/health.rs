@@ -66,6 +66,8 @@ struct Unwell {
     opens: bool,
     /// When it was last met.
     met: SystemTime,
+    /// Messages go out again, one at a time, to see whether it is over.
+    chance: bool,
     /// Whether it is ours to repair: then nothing that waits for it is ever given up.
     ours: bool,
 }
@@ -79,12 +81,10 @@ pub(super) enum Change {
     Worse,
     /// Record it and raise an alarm.
     Paused,
-    /// Forget the trouble; what waits is due now.
+    /// It is over: what waits is due now, and so is the end of an alarm.
     Well,
-    /// The same to see whether it is over; an alarm stays.
+    /// The next message shows whether it is over.
     Chance,
-    /// A message was taken where an alarm may stand.
-    Recovered,
 }
 
 impl Health {
@@ -114,6 +114,7 @@ impl Health {
                 attempt: trouble.attempt,
                 opens: true,
                 met: now,
+                chance: false,
                 ours: paused,
             }),
             rebuffs: 0,
@@ -123,9 +124,14 @@ impl Health {
         }
     }
 
+    /// What keeps messages from going out.
+    fn unwell(&self) -> Option<&Unwell> {
+        self.trouble.as_ref().filter(|unwell| !unwell.chance)
+    }
+
     /// The trouble, for the record.
     pub(super) fn trouble(&self, lane: &str) -> Option<LaneTrouble> {
-        let unwell = self.trouble.as_ref()?;
+        let unwell = self.unwell()?;
         Some(LaneTrouble {
             lane: lane.to_owned(),
             trouble: unwell.kind,
@@ -138,20 +144,18 @@ impl Health {
 
     /// Why nothing goes out, how often that was found, and whether it is ours to repair.
     pub(super) fn reason(&self) -> Option<(&Attempt, u32, bool)> {
-        let unwell = self.trouble.as_ref()?;
+        let unwell = self.unwell()?;
         Some((&unwell.attempt, unwell.attempts, unwell.ours))
     }
 
     /// Whether messages go out.
     pub(super) fn is_well(&self) -> bool {
-        self.trouble.is_none()
+        self.unwell().is_none()
     }
 
     /// Whether it is time to ask the server again.
     pub(super) fn is_due(&self, now: SystemTime) -> bool {
-        self.trouble
-            .as_ref()
-            .is_some_and(|unwell| unwell.until <= now)
+        self.unwell().is_some_and(|unwell| unwell.until <= now)
     }
 
     /// Connections that it may have of `most`.
@@ -178,28 +182,29 @@ impl Health {
 
     /// The time is up for a place that is not probed: its next message asks.
     pub(super) fn give_chance(&mut self) -> Change {
-        match self.trouble.take() {
-            None => Change::None,
-            Some(_) => {
-                self.deferrals = 0;
+        match &mut self.trouble {
+            Some(unwell) if !unwell.chance => {
+                unwell.chance = true;
                 self.window = Some(1);
                 Change::Chance
             }
+            _ => Change::None,
         }
     }
 
     /// A message was taken, or refused for reasons of its own; `most` connections are the limit.
     pub(super) fn served(&mut self, most: usize) -> Change {
         self.deferrals = 0;
+        self.rebuffs = 0;
         if let Some(window) = &mut self.window {
             *window = window.saturating_add(1);
             if *window >= most {
                 self.window = None;
             }
         }
-        match std::mem::take(&mut self.rebuffs) {
-            0 => Change::None,
-            _ => Change::Recovered,
+        match self.trouble.take_if(|unwell| unwell.chance) {
+            Some(_) => Change::Well,
+            None => Change::None,
         }
     }
 
@@ -248,7 +253,7 @@ impl Health {
     /// A message was deferred as a whole.
     pub(super) fn deferred(&mut self, attempt: &Attempt, now: SystemTime) -> Change {
         self.deferrals = self.deferrals.saturating_add(1);
-        if self.deferrals < MOST_DEFERRALS || self.trouble.is_some() {
+        if self.deferrals < MOST_DEFERRALS || !self.is_well() {
             return Change::None;
         }
         self.fall(Trouble::Down, attempt, now, LONGEST_PROBE, false, false);
@@ -326,13 +331,14 @@ impl Health {
             attempt: attempt.clone(),
             opens,
             met: now,
+            chance: false,
             ours,
         });
     }
 
     /// Whether a connection without a message can tell that the trouble is over.
     pub(super) fn is_probed(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|unwell| unwell.opens)
+        self.unwell().is_some_and(|unwell| unwell.opens)
     }
 
     /// An operator says that it is repaired, or wants to know: ask now.
@@ -481,7 +487,28 @@ mod tests {
         assert!(!health.is_probed() && !health.is_well());
         assert_eq!(health.opened(), Change::None, "it was never about that");
         assert_eq!(health.give_chance(), Change::Chance);
-        assert!(health.is_well());
+        assert!(health.is_well() && health.trouble("x").is_none());
+        // One more is enough then; a message that is taken ends it.
+        assert_eq!(health.deferred(&attempt(), now), Change::Worse);
+        assert_eq!(health.give_chance(), Change::Chance);
+        assert_eq!(health.served(20), Change::Well);
+        assert_eq!(health.deferred(&attempt(), now), Change::None);
+    }
+
+    #[test]
+    fn a_chance_that_is_missed_does_not_begin_anew() {
+        let now = SystemTime::now();
+        let mut health = Health::new();
+        for (attempts, seconds) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
+            health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
+            assert_eq!(health.trouble("x").unwrap().attempts, attempts);
+            assert!(wait(&health, now) < Duration::from_secs(seconds) * 2);
+            assert_eq!(health.give_chance(), Change::Chance);
+            assert_eq!(health.give_chance(), Change::None);
+            assert_eq!(health.window(20, now), 1);
+        }
+        assert_eq!(health.opened(), Change::Well);
+        assert_eq!(health.opened(), Change::None);
     }
 
     #[test]
@@ -498,7 +525,7 @@ mod tests {
         }
         use Change::{Paused, Worse};
         assert_eq!(changes, [Worse, Worse, Paused, Worse, Worse]);
-        assert_eq!(health.served(20), Change::Recovered);
+        assert_eq!(health.served(20), Change::Well);
         assert_eq!(health.served(20), Change::None);
     }
 

@@ -185,12 +185,10 @@ impl Shared {
                 }
                 spool.trouble(&lane.name, trouble).await
             }
-            Change::Recovered => return self.relay.alarm.clear(&format!("route {route}")),
-            Change::Well | Change::Chance => {
-                if change == Change::Well {
-                    tracing::info!(lane = lane.name, "messages go out again");
-                    self.relay.alarm.clear(&format!("route {route}"));
-                }
+            Change::Chance => spool.trouble(&lane.name, None).await,
+            Change::Well => {
+                tracing::info!(lane = lane.name, "messages go out again");
+                self.relay.alarm.clear(&format!("route {route}"));
                 match spool.trouble(&lane.name, None).await {
                     Ok(()) => spool.expedite(&lane.name).await.map(|_| ()),
                     Err(error) => Err(error),
@@ -201,7 +199,7 @@ impl Shared {
             let error = with_causes(&error);
             tracing::error!(lane = lane.name, error, "cannot record how a lane does");
         }
-        if matches!(change, Change::Well | Change::Chance) {
+        if change == Change::Well {
             self.tell(Event::Expedited);
         }
     }
