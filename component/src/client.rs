@@ -28,6 +28,8 @@ fields!(
         server,
         port,
         clear_text,
+        chunking,
+        proven,
         lmtp
     },
     converted {

@@ -150,7 +150,8 @@ fields!(
         bare,
         signed,
         message_id,
-        tls_waived
+        tls_waived,
+        authors
     },
     converted {}
 );

@@ -88,7 +88,9 @@ fields!(
         add_sender,
         check_header_domains,
         keep_bcc,
-        legacy_auth_line
+        legacy_auth_line,
+        local_domain,
+        certificate_required
     },
     converted {
         admission,
@@ -152,6 +154,7 @@ impl Convert<own::Answer> for wit::Answer {
             Self::Granted((identity, signature)) => own::Answer::Granted(identity, signature),
             Self::Refused => own::Answer::Refused,
             Self::Disabled => own::Answer::Disabled,
+            Self::Unprepared => own::Answer::Unprepared,
             Self::Scram(salt) => own::Answer::Scram(salt.convert()),
             Self::Unavailable => own::Answer::Unavailable,
             Self::Accepted => own::Answer::Accepted,

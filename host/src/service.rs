@@ -150,6 +150,8 @@ impl ListenerState {
                     BareLf::Reject
                 },
                 legacy_auth_line: listener.legacy_auth_line,
+                local_domain: String::new(),
+                certificate_required: false,
             },
         }
     }

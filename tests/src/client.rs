@@ -141,6 +141,8 @@ fn settings(transcript: &Transcript) -> Result<(Settings, Option<Credentials>, b
         mechanisms: Vec::new(),
         clear_text: false,
         eight_bit: EightBit::Refuse,
+        chunking: false,
+        proven: true,
         lmtp: false,
     };
     let mut credentials = None;

@@ -150,7 +150,7 @@ fields!(
 fields!(
     wit::ContentFacts,
     own::ContentFacts,
-    size header_eight_bit body_eight_bit binary bare signed message_id tls_waived
+    size header_eight_bit body_eight_bit binary bare signed message_id tls_waived authors
 );
 cases!(
     wit::Mechanism,
@@ -193,7 +193,7 @@ fields!(
     hostname serial admission tls mechanisms clear_text authentication_required extensions
     max_message_size max_recipients max_hold min_deliver_by ntlm_domain ntlm_computer ask_sender
     ask_recipient add_date add_message_id add_sender check_header_domains keep_bcc bare_lf
-    legacy_auth_line
+    legacy_auth_line local_domain certificate_required
 );
 fields!(wit_server::Peer, own_server::Peer, address port);
 fields!(wit_server::PasswordCheck, own_server::PasswordCheck, authorization user password);
@@ -224,7 +224,7 @@ fields!(
 variants!(
     wit_server::Answer,
     own_server::Answer,
-    nothing Refused Disabled Unavailable Accepted Stored,
+    nothing Refused Disabled Unprepared Unavailable Accepted Stored,
     one Scram Rejected,
     two Granted
 );
@@ -240,7 +240,7 @@ cases!(wit_client::EightBit, own_client::EightBit, Refuse Convert);
 fields!(
     wit_client::Settings,
     own_client::Settings,
-    hostname server port tls mechanisms clear_text eight_bit lmtp
+    hostname server port tls mechanisms clear_text eight_bit chunking proven lmtp
 );
 fields!(wit_client::Credentials, own_client::Credentials, user domain workstation secret);
 fields!(

@@ -55,6 +55,7 @@ pub fn answer(written: &str) -> Result<Answer, String> {
         "granted" => Answer::Granted(rest.into(), Vec::new()),
         "refused" => Answer::Refused,
         "disabled" => Answer::Disabled,
+        "unprepared" => Answer::Unprepared,
         "unavailable" => Answer::Unavailable,
         "accepted" => Answer::Accepted,
         "stored" => Answer::Stored,

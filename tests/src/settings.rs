@@ -89,6 +89,8 @@ pub fn settings(transcript: &Transcript) -> Result<(Settings, Peer), Mismatch> {
         keep_bcc: false,
         bare_lf: BareLf::Reject,
         legacy_auth_line: false,
+        local_domain: "".into(),
+        certificate_required: false,
     };
     let mut peer = Peer {
         address: "192.0.2.7".into(),
@@ -141,6 +143,14 @@ fn set(settings: &mut Settings, peer: &mut Peer, key: &str, value: &str) -> Resu
             }
         }
         "smtputf8" => settings.extensions.smtputf8 = yes()?,
+        "chunking" => settings.extensions.chunking = yes()?,
+        "binarymime" => settings.extensions.binarymime = yes()?,
+        "requiretls" => settings.extensions.requiretls = yes()?,
+        "futurerelease" => settings.extensions.futurerelease = yes()?,
+        "deliverby" => settings.extensions.deliverby = yes()?,
+        "mt-priority" => settings.extensions.mt_priority = yes()?,
+        "max-hold" => settings.max_hold = value.parse().map_err(|_| wrong())?,
+        "min-deliver-by" => settings.min_deliver_by = value.parse().map_err(|_| wrong())?,
         "clear-text" => settings.clear_text = yes()?,
         "auth-required" => settings.authentication_required = yes()?,
         "ask-sender" => settings.ask_sender = yes()?,
@@ -151,6 +161,8 @@ fn set(settings: &mut Settings, peer: &mut Peer, key: &str, value: &str) -> Resu
         "check-header-domains" => settings.check_header_domains = yes()?,
         "keep-bcc" => settings.keep_bcc = yes()?,
         "legacy-auth-line" => settings.legacy_auth_line = yes()?,
+        "local-domain" => settings.local_domain = value.into(),
+        "certificate-required" => settings.certificate_required = yes()?,
         "max-size" => settings.max_message_size = value.parse().map_err(|_| wrong())?,
         "max-recipients" => settings.max_recipients = value.parse().map_err(|_| wrong())?,
         "peer" => peer.address = value.into(),

@@ -16,6 +16,8 @@ pub const MOST_OCTETS: usize = 65_536;
 pub const MOST_ACTIONS: usize = 64;
 /// Octets of a parked session at most.
 pub const MOST_PARKED: usize = 8_192;
+/// Mailboxes of From that the facts name at most.
+pub const MOST_AUTHORS: usize = 16;
 /// Octets that a session may leave unconsumed without a question at most (RFC 4954 section 4).
 pub const MOST_LINE: usize = 12_288;
 
@@ -156,6 +158,8 @@ pub struct ContentFacts {
     pub message_id: String,
     /// `TLS-Required: No`.
     pub tls_waived: bool,
+    /// Mailboxes of From, the first [`MOST_AUTHORS`].
+    pub authors: Vec<String>,
 }
 
 /// SASL mechanisms.

@@ -156,6 +156,8 @@ impl Dialogue {
             mechanisms: login.mechanisms.clone(),
             clear_text: login.clear_text,
             eight_bit: EightBit::Refuse,
+            chunking: false,
+            proven: true,
             lmtp: target.lmtp,
         };
         Ok(Self {

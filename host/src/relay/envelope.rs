@@ -69,5 +69,7 @@ pub(super) fn facts(message: &spool::Message) -> wit::ContentFacts {
         bare: message.facts.bare,
         signed: message.facts.signed,
         tls_waived: message.facts.tls_waived,
+        // The client session has no use for them.
+        authors: Vec::new(),
     }
 }

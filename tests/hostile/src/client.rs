@@ -98,6 +98,7 @@ impl wit::GuestScanner for ScannerResource {
             signed: false,
             message_id: "".into(),
             tls_waived: false,
+            authors: Vec::new(),
         }
     }
 }

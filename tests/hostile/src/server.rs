@@ -229,6 +229,7 @@ fn store(size: u64) -> wit::Question {
         signed: false,
         message_id: String::new(),
         tls_waived: false,
+        authors: Vec::new(),
     })
 }
 

@@ -41,6 +41,10 @@ pub struct Settings {
     pub clear_text: bool,
     /// 8-bit content.
     pub eight_bit: EightBit,
+    /// BDAT wherever it is offered.
+    pub chunking: bool,
+    /// The server's name was configured or proven.
+    pub proven: bool,
     /// RFC 2033.
     pub lmtp: bool,
 }

@@ -103,6 +103,10 @@ pub struct Settings {
     pub bare_lf: BareLf,
     /// `AUTH=` beside `AUTH ` in EHLO.
     pub legacy_auth_line: bool,
+    /// Completes a name of one label; empty: none.
+    pub local_domain: String,
+    /// Nothing without a verified client certificate.
+    pub certificate_required: bool,
 }
 
 /// The other end.
@@ -224,6 +228,8 @@ pub enum Answer {
     Refused,
     /// Disabled account.
     Disabled,
+    /// No verifier of this kind yet.
+    Unprepared,
     /// Salt and iterations.
     Scram(ScramSalt),
     /// Cannot know now.

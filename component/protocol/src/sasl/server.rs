@@ -48,6 +48,8 @@ pub enum SaslRefusal {
     InitialResponseNotAllowed,
     /// Right credentials of a disabled account (R5248-2.4): 525 5.7.13.
     Disabled,
+    /// The user has no verifier of this kind yet (R4954-6-d): 432 4.7.12.
+    Unprepared,
     /// The host cannot know just now (R4954-6-b): 454 4.7.0.
     Unavailable,
 }
@@ -133,6 +135,7 @@ impl ServerExchange {
             Answer::Refused if self.mechanism == Mechanism::Ntlm => SaslRefusal::NtlmWrong,
             Answer::Refused => SaslRefusal::Wrong,
             Answer::Disabled => SaslRefusal::Disabled,
+            Answer::Unprepared => SaslRefusal::Unprepared,
             Answer::Granted(..)
             | Answer::Scram(_)
             | Answer::Unavailable

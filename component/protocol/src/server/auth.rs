@@ -96,7 +96,11 @@ pub(super) fn answered(
     answer: &Answer,
 ) -> Option<Step> {
     match answer {
-        Answer::Granted(..) | Answer::Refused | Answer::Disabled | Answer::Unavailable => (),
+        Answer::Granted(..)
+        | Answer::Refused
+        | Answer::Disabled
+        | Answer::Unprepared
+        | Answer::Unavailable => (),
         // SCRAM is not built yet.
         Answer::Scram(_) | Answer::Accepted | Answer::Rejected(_) | Answer::Stored => return None,
     }
@@ -136,6 +140,7 @@ fn refused(refusal: SaslRefusal) -> Reply {
         SaslRefusal::TooWeak => reply::mechanism_too_weak(),
         SaslRefusal::InitialResponseNotAllowed => reply::initial_response_not_allowed(),
         SaslRefusal::Disabled => reply::account_disabled(),
+        SaslRefusal::Unprepared => reply::password_transition(),
         SaslRefusal::Unavailable => reply::authentication_unavailable(),
     }
 }

@@ -55,6 +55,8 @@ pub fn settings() -> Settings {
         keep_bcc: false,
         bare_lf: BareLf::Reject,
         legacy_auth_line: false,
+        local_domain: "".into(),
+        certificate_required: false,
     }
 }
 
@@ -527,6 +529,7 @@ pub fn answer(text: &str) -> Answer {
         "granted" => Answer::Granted(rest.into(), Vec::new()),
         "refused" => Answer::Refused,
         "disabled" => Answer::Disabled,
+        "unprepared" => Answer::Unprepared,
         "unavailable" => Answer::Unavailable,
         "accepted" => Answer::Accepted,
         "stored" => Answer::Stored,

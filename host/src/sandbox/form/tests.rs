@@ -49,6 +49,7 @@ fn facts(size: u64) -> ContentFacts {
         signed: false,
         message_id: String::new(),
         tls_waived: false,
+        authors: Vec::new(),
     }
 }
 

@@ -93,6 +93,8 @@ pub fn settings() -> Settings {
         mechanisms: vec![],
         clear_text: false,
         eight_bit: EightBit::Refuse,
+        chunking: false,
+        proven: true,
         lmtp: false,
     }
 }

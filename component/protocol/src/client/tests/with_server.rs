@@ -65,6 +65,8 @@ fn server_settings(mechanism: Option<Mechanism>) -> contract::Settings {
         keep_bcc: false,
         bare_lf: contract::BareLf::Reject,
         legacy_auth_line: true,
+        local_domain: "".into(),
+        certificate_required: false,
     }
 }
 
