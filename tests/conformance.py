@@ -37,6 +37,7 @@ PLAYERS = {
     "server": [
         ("transcripts", "server_transcripts_hold_for_the_library"),
         ("component", "server_transcripts_hold_for_the_component"),
+        ("service", "server_transcripts_hold_for_the_service"),
     ],
     "client": [
         ("transcripts", "client_transcripts_hold_for_the_library"),

@@ -16,6 +16,7 @@ for name in list(os.environ):
 import exchangers  # noqa: F401  (importing registers the cases)
 import harness
 import microsoft  # noqa: F401
+import nodemailers  # noqa: F401
 import ntlm  # noqa: F401
 import relays  # noqa: F401
 import submissions  # noqa: F401

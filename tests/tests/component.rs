@@ -10,6 +10,7 @@ use pillarbox_tests::server::{self, Feeding};
 use pillarbox_tests::transcript::{Role, Transcript};
 
 /// The sandbox's proof: nothing can be called but a clock and a source of random octets.
+// OX-C-role: it cannot listen, nor do any other I/O
 #[test]
 fn the_component_imports_what_is_listed_and_nothing_else() {
     let listed: Vec<&str> = include_str!("../component-imports.txt")

@@ -80,6 +80,7 @@ mod tests {
         ),
     ];
 
+    // R3461-5.2.2-a, R3461-5.2.3, R3461-5.2.5, R3461-5.2.6
     #[test]
     fn r3461_5_2_each_outcome_owes_what_notify_asks_for() {
         for (notify, expected) in [

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
 
     // Known pairs: RFC 3492 section 7.1 (B, I in lower case, L), IANA's test domain, common names.
+    // R6531-3.7.1
     #[test]
     fn cl_utf8_a_domain_becomes_a_labels() {
         for (name, ascii) in [

@@ -126,6 +126,7 @@ mod tests {
     use alloc::vec;
     use vectors::hex;
 
+    // NLMP-3.3.2-a, NLMP-3.3.2-b, NLMP-3.3.2-c, NLMP-3.3.2-d
     #[test]
     fn nlmp_4_2_4_published_values() {
         let nt = nt_hash("Password");

@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(refusal(|settings| settings.serial = "a-9".repeat(21)), None);
     }
 
+    // R6531-3.7.1
     #[test]
     fn names_that_cannot_be_said_are_refused() {
         for hostname in [

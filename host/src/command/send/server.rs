@@ -180,6 +180,7 @@ mod tests {
         }
     }
 
+    // OX-C-3.1
     #[test]
     fn r8314_3_3_port_465_means_implicit_tls() {
         for (server, tls, port, security) in [

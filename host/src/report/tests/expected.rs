@@ -9,6 +9,7 @@ fn crlf(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
+// R3464-2-b, R3464-2-c, R3464-2-d, R3464-2-e, R3461-6.1
 #[test]
 fn r3464_2_a_a_failure_with_the_message() {
     let mut failed = notice(
