@@ -86,7 +86,18 @@ pub fn begin(login: &Login) -> Result<Authorization, OauthError> {
     if let Some(secret) = &login.client_secret {
         form = form.with_secret("client_secret", secret.clone());
     }
-    let answer = endpoint.post(&form, None)?;
+    let mut answer = endpoint.post(&form, None)?;
+    if !answer.status.is_success()
+        && let Some(secret) = &login.client_secret
+        && endpoint.refused(&form, &answer).is("invalid_client")
+    {
+        // As at the token endpoint: RFC 6749 section 2.3.1.
+        let bare = Form::default()
+            .with("client_id", &login.client_id)
+            .with_some("scope", scope);
+        let basic = super::endpoint::basic(&login.client_id, secret);
+        answer = endpoint.post(&bare, Some(&basic))?;
+    }
     if !answer.status.is_success() {
         return Err(endpoint.refused(&form, &answer));
     }

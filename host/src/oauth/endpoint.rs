@@ -88,7 +88,14 @@ impl Endpoint {
             // authentication method". A grant is not spent by that.
             Err(error) if error.is("invalid_client") => {
                 let basic = basic(client.id, secret);
-                self.token(&form(), Some(&basic)).map_err(|_| error)
+                // Its own answer is the better one, unless it says the same again.
+                self.token(&form(), Some(&basic)).map_err(|second| {
+                    if second.is("invalid_client") {
+                        error
+                    } else {
+                        second
+                    }
+                })
             }
             result => result,
         }
@@ -172,10 +179,13 @@ impl Endpoint {
         OauthError::Refused {
             url: self.url.clone(),
             advice: response::advice(&refusal.error).to_owned(),
-            error: form.hidden(&refusal.error),
+            // What is hidden must still be whole, so shortening comes last.
+            error: printable(&form.hidden(&refusal.error), response::MOST_TOLD),
             description: refusal
                 .description
-                .map(|text| format!(" ({})", form.hidden(&text)))
+                .map(|text| printable(&form.hidden(&text), response::MOST_TOLD))
+                .filter(|text| !text.is_empty())
+                .map(|text| format!(" ({text})"))
                 .unwrap_or_default(),
         }
     }
@@ -220,7 +230,7 @@ pub(super) struct Client<'a> {
 }
 
 /// RFC 6749 section 2.3.1: both encoded as in a form, then as in RFC 7617.
-fn basic(id: &str, secret: &SecretString) -> Zeroizing<String> {
+pub(super) fn basic(id: &str, secret: &SecretString) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::with_capacity(
         3 * (id.len() + secret.expose_secret().len()) + 1,
     ));

@@ -101,9 +101,15 @@ impl<'p> Locked<'p> {
         read_open(self.what, self.path, &self.file)
     }
 
-    /// Puts another secret in its place, durably.
+    /// Puts another secret in its place, durably. Where somebody has put another file there
+    /// meanwhile without asking for the lock, theirs is the newer one and stays.
     pub(super) fn replace(self, secret: &SecretString) -> Result<(), OauthError> {
-        replace(self.what, self.path, secret, None)
+        let failed = |source| unread(self.what, self.path, source);
+        let ours = self.file.metadata().map_err(failed)?;
+        match fs::metadata(self.path) {
+            Ok(named) if (ours.dev(), ours.ino()) != (named.dev(), named.ino()) => Ok(()),
+            _ => replace(self.what, self.path, secret, None),
+        }
     }
 }
 
@@ -126,13 +132,33 @@ pub fn replace(
     })
 }
 
+/// As [`replace`], but waits for another process that is spending the secret of this file.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_in_turn(
+    what: &'static str,
+    path: &Path,
+    secret: &SecretString,
+    owner: Option<(u32, u32)>,
+) -> Result<(), OauthError> {
+    // It stays locked until the new file is there.
+    let locked = path
+        .exists()
+        .then(|| Locked::open(what, path))
+        .transpose()?;
+    let replaced = replace(what, path, secret, owner);
+    drop(locked);
+    replaced
+}
+
 /// Whether [`replace`] could write this file: better known before a person logs in.
 ///
 /// # Errors
 /// Why not.
 pub fn check_writable(what: &'static str, path: &Path) -> Result<(), OauthError> {
     let tried = temporary(path).and_then(|(_, temporary)| {
-        let made = write_new(&temporary, &SecretString::default(), None);
+        let made = write_new(&temporary, &SecretString::default(), None, 0);
         let removed = fs::remove_file(&temporary);
         made.and(removed)
     });
@@ -170,9 +196,12 @@ fn write(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::R
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let old = fs::metadata(&target).ok().map(|old| (old.uid(), old.gid()));
-    let written =
-        write_new(&temporary, secret, old.or(owner)).and_then(|()| fs::rename(&temporary, &target));
+    let old = fs::metadata(&target).ok();
+    // A group that could read the old one (the service's, of a file of root's) can read the new one.
+    let mode = old.as_ref().map_or(0, |old| old.mode() & 0o040);
+    let old = old.map(|old| (old.uid(), old.gid()));
+    let written = write_new(&temporary, secret, old.or(owner), mode)
+        .and_then(|()| fs::rename(&temporary, &target));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -180,7 +209,12 @@ fn write(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::R
     File::open(folder)?.sync_all()
 }
 
-fn write_new(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> io::Result<()> {
+fn write_new(
+    path: &Path,
+    secret: &SecretString,
+    owner: Option<(u32, u32)>,
+    mode: u32,
+) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -189,7 +223,18 @@ fn write_new(path: &Path, secret: &SecretString, owner: Option<(u32, u32)>) -> i
     if let Some((user, group)) = owner {
         let new = file.metadata()?;
         if (new.uid(), new.gid()) != (user, group) {
-            std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
+            match std::os::unix::fs::fchown(&file, Some(user), Some(group)) {
+                // Only root gives files away. Ours is private too, and losing the new secret for
+                // the sake of the owner would be worse.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    // (Its group may be one that we are in.)
+                    let _ = std::os::unix::fs::fchown(&file, None, Some(group));
+                }
+                result => result?,
+            }
+        }
+        if mode != 0 && file.metadata()?.gid() == group {
+            file.set_permissions(fs::Permissions::from_mode(0o600 | mode))?;
         }
     }
     file.write_all(secret.expose_secret().as_bytes())?;

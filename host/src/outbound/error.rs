@@ -95,11 +95,16 @@ fn place(host: &str, port: u16) -> String {
     }
 }
 
+/// Characters of a failure's text that are passed on at most.
+const MOST_TOLD: usize = 1_000;
+
 /// A failure for a person: what went wrong, and the server's words.
 pub fn told(failure: &Failure) -> String {
+    // The text may repeat what the server offers.
+    let text: String = printable(&failure.text).chars().take(MOST_TOLD).collect();
     match &failure.reply {
-        Some(reply) => format!("{} (the server said: {})", failure.text, spoken(reply)),
-        None => failure.text.clone(),
+        Some(reply) => format!("{text} (the server said: {})", spoken(reply)),
+        None => text,
     }
 }
 

@@ -2,6 +2,7 @@
 //! terminal would obey.
 
 use crate::sandbox::v0_1::types::Reply;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use zeroize::Zeroizing;
 
 /// Octets of one server line that are shown.
@@ -10,6 +11,9 @@ const MOST_SHOWN: usize = 4_096;
 const MOST_SECRETS: usize = 32;
 /// Shorter words than this are no secret: `=` and `*`.
 const LEAST_SECRET: usize = 4;
+/// So many octets of a secret in a row are masked wherever they stand: servers repeat a command cut
+/// or folded.
+const LEAST_PIECE: usize = 8;
 
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +67,21 @@ impl Scribe {
         let word = std::str::from_utf8(octets)
             .ok()
             .and_then(|line| line.split_whitespace().next_back());
-        if let Some(word) = word
-            && word.len() >= LEAST_SECRET
-            && self.secrets.len() < MOST_SECRETS
-        {
-            self.secrets.push(Zeroizing::new(word.to_owned()));
+        if let Some(word) = word {
+            // The secret itself, as a server that decoded it may repeat it: LOGIN's whole response,
+            // the last part of PLAIN's and of those with a token.
+            let decoded = BASE64_STANDARD.decode(word).map(Zeroizing::new).ok();
+            let decoded = decoded.as_ref().and_then(|octets| {
+                let text = std::str::from_utf8(octets).ok()?;
+                text.split(['\0', '\u{1}'])
+                    .rfind(|part| !part.is_empty())
+                    .map(|part| part.strip_prefix("auth=Bearer ").unwrap_or(part))
+            });
+            for secret in [Some(word), decoded].into_iter().flatten() {
+                if secret.len() >= LEAST_SECRET && self.secrets.len() < MOST_SECRETS {
+                    self.secrets.push(Zeroizing::new(secret.to_owned()));
+                }
+            }
         }
         self.show(Side::Client, shown);
     }
@@ -104,13 +118,14 @@ impl Scribe {
         self.show(Side::Note, text);
     }
 
-    /// The text without any secret that was confided.
+    /// The text without any secret that was confided, or piece of one.
     pub(super) fn masked(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
             if text.contains(secret.as_str()) {
                 text = text.replace(secret.as_str(), "***");
             }
+            text = without_pieces(&text, secret);
         }
         text
     }
@@ -142,6 +157,31 @@ impl Scribe {
             trace.line(side, &text);
         }
     }
+}
+
+/// The text without runs of [`LEAST_PIECE`] octets and more that the secret has too.
+fn without_pieces(text: &str, secret: &str) -> String {
+    if secret.len() < LEAST_PIECE || text.len() < LEAST_PIECE {
+        return text.to_owned();
+    }
+    let mut masked = String::with_capacity(text.len());
+    // The end of the last piece: all before it is done.
+    let mut end = 0;
+    for (at, _) in text.char_indices() {
+        // (No window where it would cut a character in two: pieces of ASCII are what matters.)
+        let is_piece = text
+            .get(at..at + LEAST_PIECE)
+            .is_some_and(|window| secret.contains(window));
+        if is_piece {
+            if end == 0 || at > end {
+                masked.push_str(text.get(end..at).unwrap_or_default());
+                masked.push_str("***");
+            }
+            end = at + LEAST_PIECE;
+        }
+    }
+    masked.push_str(text.get(end..).unwrap_or_default());
+    masked
 }
 
 /// Controls become escapes: a server must not steer the terminal of who reads its words.
@@ -209,6 +249,33 @@ mod tests {
         };
         scribe.mask(&mut reply);
         assert_eq!(reply.lines, ["what is ***?"]);
+    }
+
+    #[test]
+    fn cl_secrets_not_in_pieces_and_not_decoded_either() {
+        let (mut scribe, lines) = scribe();
+        // NUL "tim" NUL "tanstaaftanstaaf" (RFC 4616 section 4).
+        let word = "AHRpbQB0YW5zdGFhZnRhbnN0YWFm";
+        scribe.confided(
+            format!("AUTH PLAIN {word}\r\n").as_bytes(),
+            "AUTH PLAIN ***",
+        );
+        scribe.received(b"500-cut: AUTH PLAIN AHRpbQB0YW5z\r\n");
+        scribe.received(b"500-folded: zdGFhZnRhbnN0Y (and more)\r\n");
+        scribe.received(b"500-decoded: tim tanstaaftanstaaf\r\n");
+        scribe.received(b"500-cut: tanstaaft\r\n");
+        scribe.received("500 gr\u{fc}\u{df}e, tanst\r\n".as_bytes());
+        assert_eq!(
+            lines.all(),
+            [
+                "C: AUTH PLAIN ***",
+                "S: 500-cut: AUTH PLAIN ***",
+                "S: 500-folded: *** (and more)",
+                "S: 500-decoded: tim ***",
+                "S: 500-cut: ***",
+                "S: 500 gr\u{fc}\u{df}e, tanst"
+            ]
+        );
     }
 
     #[test]

@@ -139,12 +139,31 @@ pub(super) fn words(error: &OutboundError) -> (Option<Reply>, String) {
     }
 }
 
-/// The contract's reply as the spool's.
+/// Lines of a reply that are kept at most, and octets of all of them: it is stored for each
+/// recipient, at each attempt.
+const MOST_LINES: usize = 20;
+const MOST_OCTETS: usize = 4_096;
+
+/// The contract's reply as the spool's. What is too long is cut, and says so.
 pub(super) fn reply(said: &Said) -> Reply {
+    let mut lines = Vec::new();
+    let mut left = MOST_OCTETS;
+    for line in &said.lines {
+        if lines.len() == MOST_LINES || line.len() > left {
+            let mut end = if lines.len() == MOST_LINES { 0 } else { left };
+            while !line.is_char_boundary(end) {
+                end -= 1;
+            }
+            lines.push(format!("{} ...", &line[..end]));
+            break;
+        }
+        left -= line.len();
+        lines.push(line.clone());
+    }
     Reply {
         code: said.code,
         status: said.status,
-        lines: said.lines.clone(),
+        lines,
     }
 }
 

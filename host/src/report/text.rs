@@ -8,7 +8,7 @@ use super::field::{FOLD, cut, date, one_line, visible};
 use super::original::Attached;
 use super::status::{reply_lines, status};
 use crate::spool::attempt::Status;
-use crate::spool::{Attempt, Notice, NoticeKind, Owed};
+use crate::spool::{Attempt, Notice, NoticeKind, Owed, Stage};
 
 /// Most octets of one server's reply.
 const REPLY: usize = 4 * 1024;
@@ -152,6 +152,12 @@ fn happened(text: &mut Text, group: &Group<'_>, left: &mut usize) {
             text.quoted(&line);
         }
         text.end();
+    } else if attempt.stage == Stage::Authentication {
+        // The text names accounts and files of this service, which are no business of senders.
+        text.paragraph(
+            "The reason: this mail service and the next server do not agree on how to log in. Its \
+             administrators have to repair that.",
+        );
     } else if !attempt.text.is_empty() {
         text.paragraph("The reason:");
         text.quoted(&one_line(&attempt.text, REPLY.min(*left)));

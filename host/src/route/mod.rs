@@ -107,7 +107,7 @@ impl Routes {
     /// The first that matches.
     pub fn find(&self, query: &Query<'_>) -> Option<&Arc<Route>> {
         // RFC 5321 section 2.4: domains are the same in any case.
-        let domain = domain(query.mailbox).to_lowercase();
+        let domain = pattern::canonical(domain(query.mailbox));
         self.routes
             .iter()
             .find(|route| route.is_for(query, &domain))
@@ -149,7 +149,7 @@ impl Route {
                 self.name.clone()
             }
             Delivery::Maildir(_) | Delivery::Relay(_) => {
-                format!("{} {}", self.name, domain(mailbox).to_lowercase())
+                format!("{} {}", self.name, pattern::canonical(domain(mailbox)))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Which domains and senders a route is for.
 
+use crate::outbound::resolve::ascii;
 use std::str::FromStr;
 
 /// Which domains a route is for.
@@ -41,16 +42,35 @@ impl FromStr for DomainPattern {
                 pattern: pattern.to_owned(),
             });
         }
+        let domain = canonical(domain);
         Ok(if below {
             Self::Below(format!(".{domain}"))
         } else {
-            Self::Exactly(lower)
+            Self::Exactly(domain)
         })
     }
 }
 
+/// A domain as domains are compared: lower case, A-labels (RFC 5891 section 4.4): what somebody
+/// writes with other letters is the same domain.
+pub(super) fn canonical(domain: &str) -> String {
+    let lower = domain.to_lowercase();
+    if lower.is_ascii() {
+        return lower;
+    }
+    ascii(&lower).unwrap_or(lower)
+}
+
+/// A mailbox likewise; local-parts in lower case too, since these patterns are people's.
+fn canonical_mailbox(mailbox: &str) -> String {
+    match mailbox.rsplit_once('@') {
+        Some((local, domain)) => format!("{}@{}", local.to_lowercase(), canonical(domain)),
+        None => mailbox.to_lowercase(),
+    }
+}
+
 impl DomainPattern {
-    /// Whether this lower-case domain is meant.
+    /// Whether this [`canonical`] domain is meant.
     pub fn matches(&self, domain: &str) -> bool {
         match self {
             Self::Any => true,
@@ -76,7 +96,7 @@ impl DomainPattern {
 pub enum SenderPattern {
     /// `<>`: the null reverse-path.
     Null,
-    /// `alice@example.org`: this mailbox, kept in lower case.
+    /// `alice@example.org`: this mailbox, kept as [`canonical_mailbox`] has it.
     Mailbox(String),
     /// `example.org`, `*.example.org` or `*`: mailboxes of these domains; never the null one.
     Domain(DomainPattern),
@@ -93,7 +113,7 @@ impl FromStr for SenderPattern {
             None => pattern.parse().map(Self::Domain),
             Some((local, domain)) => match domain.parse()? {
                 DomainPattern::Exactly(_) if !local.is_empty() => {
-                    Ok(Self::Mailbox(pattern.to_lowercase()))
+                    Ok(Self::Mailbox(canonical_mailbox(pattern)))
                 }
                 _ => Err(PatternError {
                     pattern: pattern.to_owned(),
@@ -108,10 +128,9 @@ impl SenderPattern {
     pub fn matches(&self, reverse_path: &str) -> bool {
         match self {
             Self::Null => reverse_path.is_empty(),
-            Self::Mailbox(mailbox) => reverse_path.to_lowercase() == *mailbox,
+            Self::Mailbox(mailbox) => canonical_mailbox(reverse_path) == *mailbox,
             Self::Domain(pattern) => {
-                !reverse_path.is_empty()
-                    && pattern.matches(&super::domain(reverse_path).to_lowercase())
+                !reverse_path.is_empty() && pattern.matches(&canonical(super::domain(reverse_path)))
             }
         }
     }

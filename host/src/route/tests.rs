@@ -57,6 +57,32 @@ fn the_first_matching_route_wins() {
 }
 
 #[test]
+fn a_domain_is_the_same_in_u_labels_and_a_labels() {
+    for pattern in ["B\u{fc}cher.example", "xn--bcher-kva.example"] {
+        let routes = Routes::new(vec![
+            route("books", &[pattern], &[], &[]),
+            route("below", &[&format!("*.{pattern}")], &[], &[]),
+            route("ours", &["*"], &[&format!("a@{pattern}")], &[]),
+        ]);
+        for domain in [
+            "b\u{fc}cher.example",
+            "B\u{dc}CHER.example",
+            "XN--bcher-kva.example",
+        ] {
+            assert_eq!(found(&routes, &to(&format!("a@{domain}"))), Some("books"));
+            assert_eq!(found(&routes, &to(&format!("a@b.{domain}"))), Some("below"));
+            let reverse_path = format!("A@{domain}");
+            let query = Query {
+                reverse_path: &reverse_path,
+                identity: None,
+                mailbox: "b@example.net",
+            };
+            assert_eq!(found(&routes, &query), Some("ours"), "{domain}");
+        }
+    }
+}
+
+#[test]
 fn senders_and_identities_choose_too() {
     let routes = Routes::new(vec![
         route("reports", &["*"], &["<>"], &[]),

@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Refusal> {
         Some(_) => by_device(&request, out, std::thread::sleep),
         None => by_browser(&request, out, arguments.port),
     }?;
-    secret_file::replace(WHAT, &request.refresh_token_file, &token, owner)?;
+    secret_file::replace_in_turn(WHAT, &request.refresh_token_file, &token, owner)?;
     writeln!(
         out,
         "The refresh token is in {}. A running service uses it at its next try, at most 5 minutes \

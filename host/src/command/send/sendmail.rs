@@ -87,7 +87,7 @@ fn read(path: &Path) -> Result<Config, Stop> {
              {VARIABLE})"
         ))
     })?;
-    let config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let config: Config = toml::from_str(&text).map_err(|error| wrong(mistake(&text, &error)))?;
     if config.password.is_some() {
         let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
         if mode.is_ok_and(|mode| mode & 0o007 != 0) {
@@ -99,6 +99,26 @@ fn read(path: &Path) -> Result<Config, Stop> {
         }
     }
     Ok(config)
+}
+
+/// What is wrong with the file, without its text: the line may be the password's, and this is read
+/// in the logs of cron and of web servers.
+fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| format!("line {}: ", before.matches('\n').count() + 1))
+        .unwrap_or_default();
+    // "invalid type: integer `1234`, expected a string" quotes the value, as do its like.
+    let quotes = ["invalid ", "unknown variant"]
+        .iter()
+        .any(|beginning| error.message().starts_with(beginning));
+    let what = match error.message().split_once(", expected ") {
+        Some((_, expected)) if quotes => format!("a value that is not {expected}"),
+        None if quotes => "a value of the wrong kind".to_owned(),
+        _ => error.message().trim_end().replace('\n', "; "),
+    };
+    format!("{line}{what}")
 }
 
 impl Config {
@@ -255,6 +275,32 @@ mod tests {
         match prepared(words, config, octets) {
             Ok(prepared) => prepared,
             Err(Stop(status, text)) => panic!("{status}: {text}"),
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_never_shows_a_password() {
+        for (text, expected) in [
+            (
+                "server = \"h\"\npasword = \"hunter2\"\n",
+                "line 2: unknown field `pasword`",
+            ),
+            (
+                "server = \"h\"\npassword = 48151623\n",
+                "line 2: a value that is not a string",
+            ),
+            ("server = \"h\"\npassword = \"hunter2\n", "line 2: "),
+            ("password = \"hunter2\"\n", "missing field `server`"),
+        ] {
+            let Err(error) = toml::from_str::<Config>(text) else {
+                panic!("{text} is taken");
+            };
+            let mistake = mistake(text, &error);
+            assert!(mistake.contains(expected), "{mistake}");
+            assert!(
+                !mistake.contains("hunter2") && !mistake.contains("48151623"),
+                "{mistake}"
+            );
         }
     }
 

@@ -387,10 +387,10 @@ fn read_url(value: &Value<'_>) -> Option<String> {
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let bad = |c: char| c.is_whitespace() || c.is_control();
-    let here = bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
+    // An address: what `localhost` is, is for somebody else to say.
+    let here = bare
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|address| address.is_loopback());
     let why = match split {
         _ if authority.contains('@') => "has a user in it; use client-id and client-secret-file",
         _ if text.contains(bad) || text.contains('#') || host.is_empty() => {
@@ -399,7 +399,9 @@ fn read_url(value: &Value<'_>) -> Option<String> {
         Some(("https", _)) => return Some(text.to_owned()),
         Some(("http", _)) if here => return Some(text.to_owned()),
         // RFC 6749 section 3.2
-        Some(("http", _)) => "would show secrets to everybody on the way; use https://",
+        Some(("http", _)) => {
+            "would show secrets to everybody on the way; use https:// (or http://127.0.0.1)"
+        }
         _ => "is no address; use \"https://HOST/PATH\"",
     };
     value.error(format!("the token server's address {why}"));

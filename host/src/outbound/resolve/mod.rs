@@ -116,7 +116,7 @@ fn literal(host: &str) -> Option<Vec<IpAddr>> {
 
 /// A name as DNS and TLS have it: A-labels (RFC 5891 section 4.4) in lower case, without the final
 /// dot. `None`: no such name can be.
-pub(super) fn ascii(name: &str) -> Option<String> {
+pub(crate) fn ascii(name: &str) -> Option<String> {
     absolute(name).map(|name| written(&name))
 }
 

@@ -55,7 +55,12 @@ impl Resolve for System {
             },
             None => None,
         };
-        let lookup = ascii(host).unwrap_or_else(|| host.to_owned());
+        let mut lookup = ascii(host).unwrap_or_else(|| host.to_owned());
+        // Else the search list of resolv.conf would make another name of one that DNS does not know.
+        // (Names of one label are meant for it, and those below .local are not DNS's.)
+        if dns.is_some() && lookup.contains('.') && !lookup.ends_with(".local") {
+            lookup.push('.');
+        }
         let reason = match timeout_at(end, lookup_host((lookup, 0))).await {
             Ok(Ok(places)) => {
                 let addresses: Vec<IpAddr> = places.map(|place| place.ip()).collect();
