@@ -159,7 +159,9 @@ async fn a_mailbox_cannot_look_like_fields_of_the_log() {
         scene.route(delivery);
         let routes = scene.routes.lock().unwrap().clone();
         for job in job::sort(claimed.clone(), &routes).jobs {
-            local::carry(&shared, job).await;
+            let health = health::Health::new();
+            let lane = Lane::new(job.lane.clone(), job.route.clone(), health, STALLED);
+            local::carry(&shared, &lane, job).await;
         }
     }
     drop(guard);

@@ -46,7 +46,7 @@ async fn each_lane_gives_up_to_its_room_the_longest_due_first() {
         lanes: HashMap::from([("a".to_owned(), 0), ("d example.net".to_owned(), 2)]),
         otherwise: 1,
         total: 10,
-        after: String::new(),
+        ..Wanted::default()
     };
     let expected = [
         ("b", "b-1"),
@@ -102,6 +102,7 @@ async fn a_claim_begins_after_the_lane_that_is_named_and_comes_round() {
         otherwise: 0,
         total: 10,
         after: "a".to_owned(),
+        ..Wanted::default()
     };
     assert_eq!(
         lanes(claim_wanted(&spool, &named).await),
@@ -188,11 +189,13 @@ async fn lanes_are_counted_and_expedited_each_for_itself() {
         next_attempt: SystemTime::UNIX_EPOCH + Duration::from_millis(2),
         attempts: 3,
         attempt: settlement(0, Outcome::Held, "connection refused").attempt,
+        ours: false,
     };
     spool.trouble("a", Some(trouble.clone())).await.unwrap();
     let empty = LaneTrouble {
         lane: "z".to_owned(),
         trouble: Trouble::Paused,
+        ours: true,
         ..trouble.clone()
     };
     spool.trouble("z", Some(trouble.clone())).await.unwrap();
