@@ -103,15 +103,6 @@ impl Case<'_> {
         self.settlement(Outcome::Held, attempt)
     }
 
-    /// It was not tried, and is due at once.
-    pub(super) fn due(&self, attempt: Attempt) -> Settlement {
-        let next_attempt = self.now;
-        Settlement {
-            counted: false,
-            ..self.settlement(Outcome::Deferred { next_attempt }, attempt)
-        }
-    }
-
     /// Another attempt, or none if the message is too old. `attempts` so far, which may be those of
     /// its lane.
     pub(super) fn deferred(

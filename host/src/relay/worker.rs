@@ -329,8 +329,11 @@ impl Worker {
             open > 0
         };
         if crowded {
-            if let Err(job) = self.lane.put_back(job) {
-                self.give_back(&job, not_opened.attempt).await;
+            match self.lane.put_back(job) {
+                Ok(()) => {}
+                Err(job) if self.shared.ends() => self.leave_to_the_next_service(&job),
+                // Its route is gone.
+                Err(job) => hand_back(&self.shared, &job).await,
             }
             return;
         }
@@ -344,18 +347,6 @@ impl Worker {
         self.defer(&job, &not_opened.attempt, Patience::of(ours))
             .await;
         self.put_off_others().await;
-    }
-
-    /// Nobody takes it from this lane any more: its recipients are due at once, wherever they go now.
-    async fn give_back(&mut self, job: &Job, attempt: Attempt) {
-        if self.shared.ends() {
-            return self.leave_to_the_next_service(job);
-        }
-        let now = SystemTime::now();
-        let case = |claimed| case(&self.lane, job, claimed, now).due(attempt.clone());
-        let settlements = job.recipients.iter().map(case).collect();
-        settle(&self.shared, &job.recipients, settlements).await;
-        self.shared.tell(Event::Expedited);
     }
 
     async fn obstructed(&mut self, route: &Route, not_opened: &NotOpened) {
@@ -423,6 +414,29 @@ pub(super) async fn put_off(shared: &Shared, lane: &Lane, job: &Job, reason: &Re
         )
     };
     defer(shared, lane, job, reason.eased, put_off).await;
+}
+
+/// Leaves all recipients of a job, which was not tried, in the spool: due now, in the job's lane.
+pub(super) async fn hand_back(shared: &Shared, job: &Job) {
+    let _guard = Guard::new(shared, &job.recipients);
+    let now = SystemTime::now();
+    let attempt = Attempt {
+        route: job.route.name.clone(),
+        text: "not tried yet: it waits for its turn".to_owned(),
+        at: now,
+        ..Attempt::default()
+    };
+    let due = |claimed: &Claimed| Settlement {
+        ordinal: claimed.ordinal,
+        outcome: crate::spool::Outcome::Deferred { next_attempt: now },
+        attempt: attempt.clone(),
+        counted: false,
+        lane: job.lane.clone(),
+        notices: Vec::new(),
+    };
+    let settlements = job.recipients.iter().map(due).collect();
+    settle(shared, &job.recipients, settlements).await;
+    shared.tell(Event::Expedited);
 }
 
 /// Defers all recipients of a job. `eased`: how often what waits in the lane had been made due when

@@ -19,7 +19,7 @@ use super::job::{Job, sort};
 use super::lane::Lane;
 use super::permits::{Leave, Permit, Permits};
 use super::settle::record;
-use super::worker::{Worker, put_off};
+use super::worker::{Worker, hand_back, put_off};
 use super::{Event, LEASE, LOOK, PAUSE, Shared, Signals, local, with_causes};
 use crate::route::{Route, Routes};
 use crate::spool::{Claimed, SpoolError, State, Wanted, is_of};
@@ -261,6 +261,12 @@ impl Scheduler {
         }
         for job in sorted.jobs {
             self.shared.begun.place(&job);
+            // It queued under a name of which nobody could know where it leads.
+            let renamed = job.recipients.iter().any(|one| one.lane != job.lane);
+            if renamed && self.shared.begun.of_route(&job.route.name) > MOST_OF_ROUTE {
+                self.hand_back(job);
+                continue;
+            }
             let lane = self.lane(&job);
             let waited = self.waited_elsewhere(&job);
             let reason = {
@@ -382,6 +388,13 @@ impl Scheduler {
         let (shared, lane) = (Arc::clone(&self.shared), Arc::clone(lane));
         self.chores
             .spawn(async move { put_off(&shared, &lane, &job, &reason).await });
+    }
+
+    /// Puts a job into its lane in the spool, due now, since its route has enough in hand.
+    fn hand_back(&mut self, job: Job) {
+        let shared = Arc::clone(&self.shared);
+        self.chores
+            .spawn(async move { hand_back(&shared, &job).await });
     }
 
     /// Records a change of a lane.
