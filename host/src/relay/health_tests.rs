@@ -182,3 +182,84 @@ fn a_pause_survives_the_service() {
     let change = restored.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
     assert_eq!(change, Change::Worse);
 }
+
+#[test]
+fn cl_route_what_is_ours_stays_ours_until_a_connection_opens() {
+    let now = SystemTime::now();
+    let mut health = Health::new();
+    for _ in 0..3 {
+        health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
+    }
+    health.resume(now);
+    health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
+    assert_eq!(health.trouble("x").unwrap().trouble, Trouble::Down);
+    health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
+    assert!(health.reason().unwrap().ours);
+    let later = now + LONGEST * 100;
+    assert_eq!(health.counted_from(later), Some(later), "it goes on");
+    // Also over a restart, though it is not paused.
+    let kept = health.trouble("x").unwrap();
+    let mut health = Health::restored(kept, now);
+    health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
+    assert!(health.is_ours());
+    // And while a message asks.
+    assert_eq!(health.give_chance(), Change::Chance);
+    assert!(health.is_ours());
+    assert_eq!(health.opened(later), Change::Well);
+    assert!(!health.is_ours());
+    let much_later = later + LONGEST;
+    assert_eq!(health.counted_from(much_later), Some(later));
+}
+
+#[test]
+fn what_is_nobodys_fault_is_counted_from_the_beginning() {
+    let now = SystemTime::now();
+    let mut health = Health::new();
+    health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
+    assert_eq!(health.counted_from(now), None);
+    health.opened(now);
+    assert_eq!(health.counted_from(now), None);
+    health.inherit(now);
+    assert_eq!(health.counted_from(now), Some(now));
+}
+
+#[test]
+fn a_chance_that_somebody_asked_for_makes_due_what_waits() {
+    let now = SystemTime::now();
+    let mut health = Health::new();
+    for _ in 0..3 {
+        health.rebuffed(&attempt(), now, now, LONGEST);
+    }
+    let eased = health.eased();
+    health.resume(now);
+    let change = health.give_chance();
+    assert_eq!(change, Change::Wanted);
+    assert!(change.expedites());
+    assert_eq!(health.eased(), eased + 1);
+    // The next one comes by itself again.
+    health.rebuffed(&attempt(), now, now, LONGEST);
+    assert_eq!(health.give_chance(), Change::Chance);
+    assert_eq!(health.eased(), eased + 1);
+}
+
+#[test]
+fn cl_route_a_530_is_known_as_one_after_a_restart() {
+    let now = SystemTime::now();
+    let mut refused = attempt();
+    refused.stage = Stage::Authentication;
+    refused.reply = Some(crate::spool::attempt::Reply {
+        code: 530,
+        ..Default::default()
+    });
+    let mut health = Health::new();
+    for _ in 0..3 {
+        health.rebuffed(&refused, now, now, LONGEST);
+    }
+    let mut restored = Health::restored(health.trouble("x").unwrap(), now);
+    assert!(!restored.is_probed());
+    assert_eq!(restored.opened(now), Change::None);
+    restored.give_chance();
+    // No second alarm.
+    let change = restored.rebuffed(&refused, now, now, LONGEST);
+    assert_eq!(change, Change::Worse);
+}

@@ -193,3 +193,20 @@ pub(super) fn deserves_another(outcomes: &[Outcome], failure: Option<&Failure>) 
             outcome.verdict == Verdict::Deferred && (failure.is_some() || enough(outcome))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_names_its_place_once() {
+        let refused = OutboundError::Connect {
+            host: "mail.example.net".to_owned(),
+            port: 587,
+            reasons: "192.0.2.1:587: Connection refused".to_owned(),
+        };
+        let (reply, text) = words(&refused);
+        assert_eq!(reply, None);
+        assert_eq!(text, "192.0.2.1:587: Connection refused");
+    }
+}

@@ -85,14 +85,19 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Schema 1 knew no reports: what failed was held there, and its sender heard nothing. That must not
-/// be noticed by chance.
-fn tell_of_held(connection: &Connection) -> rusqlite::Result<()> {
-    let held: i64 = connection.query_row(
+/// Recipients that are held and were tried before.
+pub(super) fn held_after_an_attempt(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
         "SELECT count(*) FROM recipient WHERE state = 3 AND attempts > 0",
         [],
         |row| row.get(0),
-    )?;
+    )
+}
+
+/// Schema 1 knew no reports: what failed was held there, and its sender heard nothing. That must not
+/// be noticed by chance.
+fn tell_of_held(connection: &Connection) -> rusqlite::Result<()> {
+    let held = held_after_an_attempt(connection)?;
     if held > 0 {
         tracing::error!(
             held,
