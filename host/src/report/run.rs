@@ -16,7 +16,10 @@ use super::original::{HEADER_LIMIT, Original, whole};
 use crate::alarm::Alarm;
 use crate::relay::CurrentRoutes;
 use crate::route::{Delivery, Query, domain};
-use crate::spool::{NewMessage, NewRecipient, NewState, NoticeKind, Owed, Spool, SpoolError};
+use crate::spool::{
+    Attempt, NewMessage, NewRecipient, NewState, NoticeKind, Outcome, Owed, Settlement, Spool,
+    SpoolError,
+};
 
 /// How often the spool is asked without a reason: for what was put off, and after trouble.
 const LOOK: Duration = Duration::from_secs(1);
@@ -279,7 +282,20 @@ impl Reports {
                      on; add one, then: pillarbox queue release {report}"
                 );
                 // So that `queue show` says it too.
-                if let Err(error) = self.spool.quarantine(report, &reason).await {
+                let held = Settlement {
+                    ordinal: 0,
+                    outcome: Outcome::Held,
+                    attempt: Attempt {
+                        status: Some((5, 4, 4)),
+                        text: reason.clone(),
+                        at: SystemTime::now(),
+                        ..Attempt::default()
+                    },
+                    counted: false,
+                    lane: String::new(),
+                    notices: Vec::new(),
+                };
+                if let Err(error) = self.spool.settle(report, vec![held]).await {
                     tracing::error!(id = report, error = with_causes(&error), "cannot say why");
                 }
                 let text = format!("report {report} is held: {reason}");

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::super::entry::State;
 use super::super::lane::Wanted;
@@ -32,6 +32,12 @@ pub(in super::super) const DUE: &str =
      FROM recipient INDEXED BY recipient_due
      WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
 
+/// What else is due in the same lane of one message. The signs keep the search to the primary key.
+pub(in super::super) const REST: &str =
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told
+     FROM recipient
+     WHERE message = ?1 AND +lane = ?2 AND +due <= ?3 ORDER BY ordinal LIMIT ?4";
+
 /// Takes recipients that are due, with a lease on each.
 pub(in super::super) struct Claim {
     pub(in super::super) wanted: Wanted,
@@ -47,6 +53,8 @@ pub(in super::super) struct Found {
     damaged: Vec<(String, String)>,
     /// Messages by their serials; `None`: damaged.
     messages: HashMap<i64, Option<Arc<Message>>>,
+    /// Recipients by the place of their route among those that are wanted.
+    routes: HashMap<usize, usize>,
 }
 
 impl Operation for Claim {
@@ -127,37 +135,79 @@ impl Claim {
         found: &mut Found,
     ) -> rusqlite::Result<bool> {
         let before = found.claimed.len();
-        let room = self
-            .wanted
-            .room(&String::from_utf8_lossy(lane))
-            .min(self.wanted.total.saturating_sub(before));
+        let name = String::from_utf8_lossy(lane);
+        let route = self.wanted.route(&name);
+        let of_route = route.map_or(usize::MAX, |(index, room)| {
+            room.saturating_sub(found.routes.get(&index).copied().unwrap_or(0))
+        });
+        let most = of_route.min(self.wanted.total.saturating_sub(before));
+        let room = self.wanted.room(&name).min(most);
+        let mut last = None;
         loop {
             let room = (before + room).saturating_sub(found.claimed.len());
             let damaged = found.damaged.len();
             if room > 0 {
-                self.take_once(connection, lane, room, found)?;
+                last = self.take_once(connection, lane, room, found)?;
             }
             // Only what is damaged leaves room for others, and it is not due any more.
             if found.damaged.len() == damaged {
-                return Ok(room > 0 || found.claimed.len() > before);
+                break;
             }
         }
+        // One message, one transaction, if its other recipients do not go too far beyond the room.
+        if let Some(serial) = last {
+            let most = (before + most).saturating_sub(found.claimed.len());
+            self.take_rest(connection, lane, serial, most, found)?;
+        }
+        let taken = found.claimed.len().saturating_sub(before);
+        if let Some((index, _)) = route {
+            *found.routes.entry(index).or_default() += taken;
+        }
+        Ok(room > 0 || taken > 0)
     }
 
+    /// Takes up to `room` recipients. Returns the message of the last one if there may be more.
     fn take_once(
         &self,
         connection: &Connection,
         lane: &[u8],
         room: usize,
         found: &mut Found,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Option<i64>> {
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let due: Vec<_> = connection
             .prepare_cached(DUE)?
-            .query_map(params![Octets(lane), self.now, limit], |row| {
-                Ok((row.get(0)?, row::due(row)))
-            })?
+            .query_map(params![Octets(lane), self.now, limit], numbered)?
             .collect::<rusqlite::Result<_>>()?;
+        let last = due.last().map(|(serial, _)| *serial);
+        let more = due.len() >= room;
+        self.lease(connection, due, found)?;
+        Ok(last.filter(|_| more))
+    }
+
+    /// Takes up to `room` more recipients of a message.
+    fn take_rest(
+        &self,
+        connection: &Connection,
+        lane: &[u8],
+        serial: i64,
+        room: usize,
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let due = connection
+            .prepare_cached(REST)?
+            .query_map(params![serial, Octets(lane), self.now, limit], numbered)?
+            .collect::<rusqlite::Result<_>>()?;
+        self.lease(connection, due, found)
+    }
+
+    fn lease(
+        &self,
+        connection: &Connection,
+        due: Vec<Numbered>,
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
         let mut lease = connection.prepare_cached(
             "UPDATE recipient SET state = ?1, due = ?2, owner = ?3, attempts = attempts + 1
              WHERE message = ?4 AND ordinal = ?5",
@@ -213,6 +263,13 @@ impl Found {
         self.messages.insert(serial, message.clone());
         Ok(message)
     }
+}
+
+/// A recipient with its message's serial.
+type Numbered = (i64, Result<row::Due, String>);
+
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+    Ok((row.get(0)?, row::due(row)))
 }
 
 /// Writes when the first of a lane is due, now that this is known.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::super::operation::{DUE, FIRST_DUE, LANES_AFTER, LANES_TO};
+use super::super::operation::{DUE, FIRST_DUE, LANES_AFTER, LANES_TO, REST};
 use super::super::query::{HELD, OWED, QUEUED, QUEUES, list_statement, past_statement};
 use super::*;
 
@@ -56,6 +56,10 @@ fn nothing_is_looked_for_row_by_row_or_sorted() {
         (
             DUE.to_owned(),
             "SEARCH recipient USING INDEX recipient_due (lane=? AND due<?)",
+        ),
+        (
+            REST.to_owned(),
+            "SEARCH recipient USING PRIMARY KEY (message=?)",
         ),
         (
             QUEUED.to_owned(),
@@ -192,6 +196,7 @@ async fn a_large_queue_is_worked_through_at_the_same_pace() {
         otherwise,
         total,
         after: "mx d5".to_owned(),
+        ..Wanted::default()
     };
     // What is due beside the big lane, through all lanes.
     let few = spool
