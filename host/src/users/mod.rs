@@ -8,7 +8,7 @@
 //!
 //! # Names
 //! Names are compared without regard to ASCII case. Several ways to write one lead to the same
-//! record ([`names`]; profile NLMP-3.2.5-i).
+//! record ([`names`]; profile NLMP-3.2.5-i). [`prepare`] is SASLprep, for names and passwords.
 //!
 //! Elsewhere on purpose: NTLM arithmetic (the component's verifier, passed in as a closure), and
 //! what the mechanisms say on the wire (the component's `sasl`).
@@ -20,6 +20,7 @@ mod bounded;
 pub mod cache;
 pub mod file;
 pub mod names;
+pub mod prepare;
 pub mod record;
 pub mod senders;
 mod turns;
