@@ -100,4 +100,3 @@ impl Attempt<'_> {
         tracing::info!(peer = %self.peer, user = self.user, reason, "authentication refused");
     }
 }
-
