@@ -1,7 +1,7 @@
 //! `pillarbox serve`: from a configuration to a running service, and to its orderly end.
 
 use super::failed;
-use crate::config::{Config, Finding};
+use crate::config::{ClientCertificates, Config, Finding};
 use crate::listener::{self, Admission};
 use crate::oauth::Registry;
 use crate::outgoing::Outgoing;
@@ -10,6 +10,8 @@ use crate::sandbox::{Engine, SandboxLimits};
 use crate::service::{Ending, ListenerState, Runtime, Service};
 use crate::spool::{Access, Spool, Sqlite};
 use crate::tls::{self, Certificates};
+use crate::users::authenticator::Tuning;
+use crate::users::salt::Salts;
 use crate::users::{Authenticator, FileUsers, Names, Users};
 use crate::{control, embedded, log};
 use std::io::Write as _;
@@ -173,7 +175,13 @@ fn raise_descriptors(connections: u32) {
 
 fn users(config: &Config) -> Result<(Arc<dyn Users>, Arc<Authenticator>), String> {
     let users: Arc<dyn Users> = Arc::new(FileUsers::new(&config.auth.path));
-    let authenticator = Authenticator::new(Arc::clone(&users), Names::of(config))
+    let tuning = Tuning {
+        salts: Salts::load(&config.state_dir).map_err(|error| crate::command::chain(&error))?,
+        wanted: config.kinds(),
+        transition: config.auth.transition,
+        ..Tuning::default()
+    };
+    let authenticator = Authenticator::with(Arc::clone(&users), Names::of(config), tuning)
         .map_err(|error| error.to_string())?;
     Ok((users, Arc::new(authenticator)))
 }
@@ -188,7 +196,13 @@ fn certificates(config: &Config) -> Result<Certificates, String> {
             pair
         }
     };
-    Certificates::load(&certificate, &key).map_err(|error| error.to_string())
+    let authorities = config
+        .listeners
+        .iter()
+        .filter(|listener| listener.client_certificate != ClientCertificates::Off)
+        .filter_map(|listener| listener.client_authorities.clone())
+        .collect();
+    Certificates::load_with(&certificate, &key, authorities).map_err(|error| error.to_string())
 }
 
 /// Serves until SIGTERM, SIGINT or `end`; then drains. `ready` is told the listeners' addresses.
@@ -338,7 +352,7 @@ fn refresh_certificates(service: &Service) {
         Ok(true) => tracing::info!("new certificate in force"),
         Ok(false) => {}
         Err(error) => {
-            tracing::error!(%error, "the new certificate cannot be used; the old one stays in force")
+            tracing::error!(%error, "the new certificates cannot be used; the old ones stay in force")
         }
     }
 }

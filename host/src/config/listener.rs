@@ -1,6 +1,7 @@
 //! `[[listener]]`: an address to accept connections on, and what holds for them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
@@ -32,8 +33,20 @@ pub enum ListenerAuth {
 /// SASL mechanisms of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
+    /// RFC 4422 appendix A: the client's certificate.
+    External,
+    /// RFC 7677 with channel binding.
+    ScramSha256Plus,
+    /// RFC 5802 with channel binding.
+    ScramSha1Plus,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802.
+    ScramSha1,
     /// [MS-SMTPNTLM].
     Ntlm,
+    /// RFC 2195.
+    CramMd5,
     /// [MS-XLOGIN].
     Login,
     /// RFC 4616.
@@ -42,29 +55,73 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them, the strongest first.
-    pub const ALL: [Self; 3] = [Self::Ntlm, Self::Login, Self::Plain];
+    pub const ALL: [Self; 9] = [
+        Self::External,
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha256,
+        Self::ScramSha1,
+        Self::Ntlm,
+        Self::CramMd5,
+        Self::Login,
+        Self::Plain,
+    ];
+
+    /// Those of a listener that names none. Not SCRAM-SHA-1 and CRAM-MD5, which need more verifiers
+    /// of each password and are for clients that know nothing better; EXTERNAL only where
+    /// certificates are asked for.
+    pub const DEFAULT: [Self; 5] = [
+        Self::ScramSha256Plus,
+        Self::ScramSha256,
+        Self::Ntlm,
+        Self::Login,
+        Self::Plain,
+    ];
 
     /// As the configuration file writes it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::External => "external",
+            Self::ScramSha256Plus => "scram-sha-256-plus",
+            Self::ScramSha1Plus => "scram-sha-1-plus",
+            Self::ScramSha256 => "scram-sha-256",
+            Self::ScramSha1 => "scram-sha-1",
             Self::Ntlm => "ntlm",
+            Self::CramMd5 => "cram-md5",
             Self::Login => "login",
             Self::Plain => "plain",
         }
     }
+
+    /// Whether it shows the password itself (R4954-4-l).
+    pub fn shows_password(self) -> bool {
+        matches!(self, Self::Login | Self::Plain)
+    }
+
+    /// Whether it is one of the four of SCRAM.
+    pub fn is_scram(self) -> bool {
+        self == Self::ScramSha256 || self == Self::ScramSha1 || self.binds()
+    }
+
+    /// Whether it is bound to the TLS channel.
+    pub fn binds(self) -> bool {
+        matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus)
+    }
 }
 
 /// Mechanisms of later versions.
-const LATER: [&str; 8] = [
-    "scram-sha-256-plus",
-    "scram-sha-256",
-    "scram-sha-1-plus",
-    "scram-sha-1",
-    "cram-md5",
-    "xoauth2",
-    "oauthbearer",
-    "external",
-];
+const LATER: [&str; 2] = ["xoauth2", "oauthbearer"];
+
+/// Whether clients are asked for a certificate in the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// No.
+    Off,
+    /// Yes; who has none goes on without.
+    Asked,
+    /// Yes; who has none gets 554 (RFC 3207 section 4.1).
+    Required,
+}
 
 /// An address to accept connections on, and what holds for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +138,21 @@ pub struct Listener {
     pub relay_networks: Vec<IpNet>,
     /// PLAIN and LOGIN without TLS too. Default false (RFC 4954 section 4).
     pub clear_text: bool,
-    /// What AUTH offers, in this order. Default NTLM, LOGIN, PLAIN: the strongest first, since
-    /// many clients take the first that they know.
+    /// What AUTH offers, in this order. Default [`Mechanism::DEFAULT`], after EXTERNAL where
+    /// certificates are asked for: the strongest first, since many clients take the first that
+    /// they know.
     pub mechanisms: Vec<Mechanism>,
+    /// The file names no mechanisms.
+    pub mechanisms_by_default: bool,
+    /// Whether clients are asked for a certificate. Default off: many mail programs ask their user
+    /// which one to show.
+    pub client_certificate: ClientCertificates,
+    /// Whose client certificates are good; PEM. Given if they are asked for. No default: public
+    /// authorities vouch for anybody.
+    pub client_authorities: Option<PathBuf>,
+    /// A good client certificate may relay without AUTH (profile R6409-3.3). Default false: it says
+    /// who somebody is, and AUTH EXTERNAL makes use of that with sender rights.
+    pub relay_certificates: bool,
     /// A bare LF counts as CRLF. Default false: refused, because servers that take it can be made
     /// to see two messages in one (RFC 5321 section 2.3.8).
     pub bare_lf_convert: bool,
@@ -105,7 +174,11 @@ impl Listener {
             networks: None,
             relay_networks: Vec::new(),
             clear_text: false,
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms: Mechanism::DEFAULT.to_vec(),
+            mechanisms_by_default: true,
+            client_certificate: ClientCertificates::Off,
+            client_authorities: None,
+            relay_certificates: false,
             bare_lf_convert: false,
             legacy_auth_line: false,
             keep_bcc: false,
@@ -139,14 +212,20 @@ impl Listener {
         open || contains(&self.relay_networks, peer)
     }
 
-    /// Whether AUTH can ever offer `mechanism` here: LOGIN and PLAIN need TLS or `clear-text`.
+    /// Whether AUTH can ever offer `mechanism` here: LOGIN and PLAIN need TLS or `clear-text`,
+    /// -PLUS needs TLS, EXTERNAL a certificate.
     pub fn offers(&self, mechanism: Mechanism) -> bool {
-        let private =
-            mechanism == Mechanism::Ntlm || self.tls != ListenerTls::None || self.clear_text;
-        self.auth != ListenerAuth::Off && private && self.mechanisms.contains(&mechanism)
+        let tls = self.tls != ListenerTls::None;
+        let possible = match mechanism {
+            Mechanism::Login | Mechanism::Plain => tls || self.clear_text,
+            Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus => tls,
+            Mechanism::External => tls && self.client_certificate != ClientCertificates::Off,
+            _ => true,
+        };
+        self.auth != ListenerAuth::Off && possible && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>) -> Vec<Self> {
+    pub(super) fn read_all(top: &Section<'_>, base: &Path) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
             return Self::defaults();
         };
@@ -160,7 +239,7 @@ impl Listener {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section);
+            let (listener, address) = Self::read(section, base);
             rules::listener(section, &listener);
             listeners.push(listener);
             addresses.push(address);
@@ -170,7 +249,7 @@ impl Listener {
     }
 
     /// The listener, and its address unless that was wrong.
-    fn read(section: &Section<'_>) -> (Self, Option<SocketAddr>) {
+    fn read(section: &Section<'_>, base: &Path) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
                 ("none", ListenerTls::None),
@@ -204,7 +283,30 @@ impl Listener {
                 .and_then(|value| value.boolean())
                 .unwrap_or(false)
         };
+        let client_certificate = section
+            .value("client-certificate")
+            .and_then(|value| {
+                value.choice(&[
+                    ("off", ClientCertificates::Off),
+                    ("asked", ClientCertificates::Asked),
+                    ("required", ClientCertificates::Required),
+                ])
+            })
+            .unwrap_or(ClientCertificates::Off);
+        let mechanisms = section
+            .value("mechanisms")
+            .map(|value| read_mechanisms(&value));
+        let by_default = || {
+            let asked = client_certificate != ClientCertificates::Off;
+            let external = asked.then_some(Mechanism::External);
+            external.into_iter().chain(Mechanism::DEFAULT).collect()
+        };
         let listener = Self {
+            client_certificate,
+            client_authorities: section
+                .value("client-authorities")
+                .and_then(|value| value.file(base)),
+            relay_certificates: flag("relay-certificates"),
             auth: auth.unwrap_or(ListenerAuth::Required),
             networks: section.value("networks").map(|value| read_networks(&value)),
             relay_networks: section
@@ -212,9 +314,8 @@ impl Listener {
                 .map(|value| read_networks(&value))
                 .unwrap_or_default(),
             clear_text: flag("clear-text"),
-            mechanisms: section
-                .value("mechanisms")
-                .map_or_else(|| Mechanism::ALL.to_vec(), |value| read_mechanisms(&value)),
+            mechanisms_by_default: mechanisms.is_none(),
+            mechanisms: mechanisms.unwrap_or_else(by_default),
             bare_lf_convert: section
                 .value("bare-lf")
                 .and_then(|value| value.choice(&[("reject", false), ("convert", true)]))

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
+use super::listener::{ClientCertificates, Listener, ListenerAuth, ListenerTls, Mechanism};
 use super::reader::Section;
 use super::{Config, keys};
 
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, top: &Section<'_>) {
 
 /// Rules within one listener.
 pub(super) fn listener(section: &Section<'_>, listener: &Listener) {
+    certificates(section, listener);
     authentication(section, listener);
     networks(section, listener);
     match (listener.address.port(), listener.tls) {
@@ -69,12 +70,36 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
         }
         return;
     }
+    for (mechanism, why) in [
+        (
+            Mechanism::External,
+            "needs client certificates: add client-certificate = \"asked\" and client-authorities, \
+             with TLS",
+        ),
+        (
+            Mechanism::ScramSha256Plus,
+            "is bound to TLS; use \"scram-sha-256\"",
+        ),
+        (
+            Mechanism::ScramSha1Plus,
+            "is bound to TLS; use \"scram-sha-1\"",
+        ),
+    ] {
+        if !listener.mechanisms_by_default
+            && listener.mechanisms.contains(&mechanism)
+            && !listener.offers(mechanism)
+        {
+            let text = format!("{} will never be offered: it {why}", mechanism.name());
+            section.warning("mechanisms", text);
+        }
+    }
     let lost: Vec<&str> = listener
         .mechanisms
         .iter()
-        .filter(|m| !listener.offers(**m))
+        .filter(|m| m.shows_password() && !listener.offers(**m))
         .map(|m| m.name())
         .collect();
+    let possible = listener.mechanisms.iter().any(|m| listener.offers(*m));
     if !lost.is_empty() {
         // RFC 4954 section 4 (profile R4954-4-l)
         let text = format!(
@@ -87,15 +112,48 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
         } else {
             "tls"
         };
-        let nothing_left = lost.len() == listener.mechanisms.len();
-        if nothing_left && listener.auth == ListenerAuth::Required {
+        if !possible && listener.auth == ListenerAuth::Required {
             section.error(key, format!("{text}; nobody could ever send"));
         } else {
             section.warning(key, text);
         }
     }
+    if !possible && lost.is_empty() && listener.auth == ListenerAuth::Required {
+        section.error(
+            "mechanisms",
+            "none of them can be used here, so nobody could ever send",
+        );
+    }
     if listener.clear_text {
         clear_text(section, listener);
+    }
+}
+
+/// Client certificates.
+fn certificates(section: &Section<'_>, listener: &Listener) {
+    let asked = listener.client_certificate != ClientCertificates::Off;
+    if !asked {
+        for key in ["client-authorities", "relay-certificates"] {
+            if section.value(key).is_some() {
+                section.warning(
+                    key,
+                    "has no effect without client-certificate = \"asked\" or \"required\"",
+                );
+            }
+        }
+        return;
+    }
+    if listener.tls == ListenerTls::None {
+        section.error(
+            "client-certificate",
+            "needs TLS: certificates are shown in its handshake; use tls = \"starttls\" or \"implicit\"",
+        );
+    }
+    if listener.client_authorities.is_none() && section.value("client-authorities").is_none() {
+        section.error(
+            "client-certificate",
+            "needs client-authorities: a PEM file of those whose client certificates are good",
+        );
     }
 }
 

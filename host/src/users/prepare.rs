@@ -6,10 +6,11 @@
 //! old devices send passwords in Latin-1 (XLOGIN-2-c), which argon2id takes as octets.
 
 use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// Why a text cannot be prepared. It says nothing of the text: that may be a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unprepared {
+enum Unprepared {
     /// Nothing is left of it.
     #[error(
         "it is empty, or has only characters that are mapped to nothing (RFC 4013 section 2.1)"
@@ -28,12 +29,23 @@ pub enum Unprepared {
 /// # Errors
 ///
 /// It cannot be prepared: nobody has this name or this password (R4954-4-o: 535).
-pub fn prepared(text: &str) -> Result<Cow<'_, str>, Unprepared> {
+fn prepared(text: &str) -> Result<Cow<'_, str>, Unprepared> {
     match stringprep::saslprep(text) {
         Ok(prepared) if prepared.is_empty() => Err(Unprepared::Empty),
         Ok(prepared) => Ok(prepared),
         Err(_) => Err(Unprepared::Prohibited),
     }
+}
+
+/// A name as it is compared (but for case); `None`: nobody can have it.
+pub fn name(text: &str) -> Option<String> {
+    prepared(text).ok().map(Cow::into_owned)
+}
+
+/// A password as SCRAM and PLAIN compare it; `None`: SCRAM cannot carry it.
+pub fn password(text: &str) -> Option<Zeroizing<String>> {
+    let prepared = prepared(text).ok()?;
+    Some(Zeroizing::new(prepared.into_owned()))
 }
 
 #[cfg(test)]

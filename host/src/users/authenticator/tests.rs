@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use super::super::{ClientCertificate, Holding, Verifiers};
 use super::*;
+use std::time::Instant;
+use zeroize::Zeroizing;
 
 const CHEAP: Cost = Cost {
     memory: 8,
@@ -22,16 +25,20 @@ struct Memory {
     asked: AtomicUsize,
 }
 
+fn down() -> UsersError {
+    UsersError::Read {
+        path: "users.toml".into(),
+        source: std::io::Error::other("down"),
+    }
+}
+
 #[async_trait]
 impl Users for Memory {
     async fn find(&self, name: &str) -> Result<Option<Arc<Record>>, UsersError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match &*self.records.lock().unwrap() {
             Some(records) => Ok(records.get(&name.to_ascii_lowercase()).cloned()),
-            None => Err(UsersError::Read {
-                path: "users.toml".into(),
-                source: std::io::Error::other("down"),
-            }),
+            None => Err(down()),
         }
     }
 
@@ -42,6 +49,29 @@ impl Users for Memory {
             .as_ref()?
             .get(&name.to_ascii_lowercase())
             .cloned()
+    }
+
+    fn holding(&self, _: Kind) -> Holding {
+        Holding::All
+    }
+
+    /// Listed by fingerprint alone.
+    async fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        let shown = certificate.shown();
+        match &*self.records.lock().unwrap() {
+            Some(records) => Ok(records
+                .values()
+                .find(|record| record.certificates.contains(&shown))
+                .cloned()),
+            None => Err(down()),
+        }
+    }
+
+    async fn complete(&self, _: &Record, _: &Verifiers) -> Result<bool, UsersError> {
+        Ok(false)
     }
 }
 
@@ -96,6 +126,7 @@ impl Bench {
         self.authenticator
             .password(peer(), authorization, user, password)
             .await
+            .verdict
     }
 
     async fn ntlm(&self, user: &str, domain: &str) -> Verdict {
@@ -478,5 +509,5 @@ fn its_futures_can_be_sent_between_threads() {
     sendable(&bench.authenticator.ntlm(peer(), "a", "", |_| Ok(())));
 }
 
-#[path = "authenticator_waiting_tests.rs"]
+mod scram;
 mod waiting;
