@@ -44,8 +44,10 @@ fn stamp(metadata: &Metadata) -> Stamp {
 /// Folded name to record.
 type Table = HashMap<String, Arc<Record>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Some user may not send to everybody. Until the file was read, that is not known.
+    is_limited: bool,
     /// Which file was looked at; `None` inside if there was none.
     seen: Option<Option<Stamp>>,
     /// There were users, and at the last look there were none.
@@ -54,6 +56,18 @@ struct State {
     table: Option<Arc<Table>>,
     /// What was said in the log, so that it is said once.
     complaint: String,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            is_limited: true,
+            seen: None,
+            vanished: false,
+            table: None,
+            complaint: String::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -152,6 +166,7 @@ impl Shared {
             tracing::warn!(file = %self.path.display(), "no users any more: looking again");
             return Ok(());
         }
+        state.is_limited = records.iter().any(|record| !record.recipients.is_empty());
         let by_name = records
             .into_iter()
             .map(|record| (folded(&record.name), Arc::new(record)));
@@ -220,6 +235,14 @@ impl Users for FileUsers {
             self.shared.complain(&error);
         }
         self.table()?.get(&folded(name)).cloned()
+    }
+
+    fn limits_recipients(&self) -> bool {
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_limited
     }
 }
 

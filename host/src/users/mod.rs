@@ -49,6 +49,12 @@ pub trait Users: Send + Sync {
     /// What is known of this name at once: sender rights are asked for at every MAIL. A backend that
     /// is far away answers from what it last found.
     fn known(&self, name: &str) -> Option<Arc<Record>>;
+
+    /// Whether some user may not send to everybody, so that sessions have to ask about recipients.
+    /// Yes, where that is not known.
+    fn limits_recipients(&self) -> bool {
+        true
+    }
 }
 
 /// Why users cannot be known or changed.

@@ -7,6 +7,7 @@
 //! nt = "0123456789abcdef0123456789abcdef"            # for NTLM
 //! disabled = false
 //! senders = ["info@example.org", "*@example.net"]
+//! recipients = ["*@example.org"]
 //! ```
 
 use std::collections::HashMap;
@@ -28,7 +29,14 @@ static TOP: Shape = Shape {
 };
 static USER: Shape = Shape {
     table: "[[user]]",
-    keys: &["name", "password", "nt", "disabled", "senders"],
+    keys: &[
+        "name",
+        "password",
+        "nt",
+        "disabled",
+        "senders",
+        "recipients",
+    ],
     family: ALL,
 };
 static ALL: &[&Shape] = &[&TOP, &USER];
@@ -102,6 +110,9 @@ pub struct Record {
     /// Further addresses to send as: `a@b` or `*@b`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<String>,
+    /// The only addresses that may be sent to, in the same form; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
 }
 
 impl fmt::Debug for Record {
@@ -112,6 +123,7 @@ impl fmt::Debug for Record {
             .field("nt", &self.nt)
             .field("disabled", &self.disabled)
             .field("senders", &self.senders)
+            .field("recipients", &self.recipients)
             .finish()
     }
 }
@@ -125,6 +137,7 @@ impl Record {
             nt: None,
             disabled: false,
             senders: Vec::new(),
+            recipients: Vec::new(),
         }
     }
 }
@@ -173,7 +186,7 @@ pub fn render(records: &[Record]) -> Result<String, toml::ser::Error> {
         user: &'r [Record],
     }
     let head = "# Written by `pillarbox user`, which keeps no comments but these. Who can read this file can log\n\
-                # in over NTLM. `disabled = true` and `senders = [\"a@example.org\", \"*@example.net\"]` are set by hand.\n";
+                # in over NTLM. `disabled = true` is set by hand.\n";
     Ok(format!(
         "{head}\n{}",
         toml::to_string(&File { user: records })?
@@ -193,10 +206,13 @@ fn read(section: &Section<'_>, lines: &mut HashMap<String, usize>) -> Option<Rec
             "\"{text}\" is the user of line {line} already (case does not count)"
         ));
     }
-    let senders = section
-        .value("senders")
-        .and_then(|value| value.list())
-        .unwrap_or_default();
+    let patterns = |key| {
+        let values = section
+            .value(key)
+            .and_then(|value| value.list())
+            .unwrap_or_default();
+        values.iter().filter_map(read_pattern).collect()
+    };
     Some(Record {
         name: text.to_owned(),
         password: section
@@ -207,7 +223,8 @@ fn read(section: &Section<'_>, lines: &mut HashMap<String, usize>) -> Option<Rec
             .value("disabled")
             .and_then(|value| value.boolean())
             .unwrap_or(false),
-        senders: senders.iter().filter_map(read_sender).collect(),
+        senders: patterns("senders"),
+        recipients: patterns("recipients"),
     })
 }
 
@@ -237,16 +254,32 @@ fn read_nt(value: &Value<'_>) -> Option<NtHash> {
     hash
 }
 
-fn read_sender(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && (local == "*" || !local.contains('*')) && check_domain(domain).is_ok()
-    });
-    if !good {
-        value.error(format!(
-            "\"{text}\" is no address; use \"a@example.org\" or \"*@example.org\""
-        ));
-        return None;
+fn read_pattern(value: &Value<'_>) -> Option<String> {
+    match pattern(value.text()?) {
+        Ok(pattern) => Some(pattern),
+        Err(why) => {
+            value.error(why);
+            None
+        }
     }
-    Some(text.to_owned())
+}
+
+/// An address, or `*@` and a domain for all of it, for which `@` and the domain may stand.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pattern(text: &str) -> Result<String, String> {
+    let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        (local == "*" || !local.contains('*'))
+            && !local.contains(char::is_control)
+            && check_domain(domain).is_ok()
+    });
+    match good {
+        false => Err(format!(
+            "\"{}\" is no address; use \"a@example.org\" or \"*@example.org\"",
+            text.escape_debug()
+        )),
+        true if text.starts_with('@') => Ok(format!("*{text}")),
+        true => Ok(text.to_owned()),
+    }
 }

@@ -64,6 +64,7 @@ impl Desk {
             spool: Arc::clone(&faulty) as Arc<dyn Spool>,
             routes: Arc::new(move || Arc::clone(&current.lock().unwrap())),
             reporter: Arc::new(|| Arc::new(Reporter::new("mail.example.org"))),
+            signers: Arc::new(|| Arc::new(crate::dkim::Signers::default())),
             alarm: Arc::clone(&heard) as Arc<dyn Alarm>,
         };
         Self {
@@ -287,6 +288,7 @@ async fn the_task_pays_when_it_is_told_and_ends_when_it_should() {
         spool: Arc::clone(spool) as Arc<dyn Spool>,
         routes: Arc::clone(&reports.routes),
         reporter: Arc::clone(&reports.reporter),
+        signers: Arc::clone(&reports.signers),
         alarm: Arc::clone(&reports.alarm),
     };
     let task = tokio::spawn(run(
