@@ -3,6 +3,7 @@
 
 pub(super) mod account;
 mod certificate;
+mod dkim;
 mod route;
 
 use std::fs;
@@ -97,6 +98,7 @@ fn examine(
         }
     }
     let users = users(&loaded, config, account.as_ref(), &mut findings);
+    dkim::examine(&loaded, config, account.as_ref(), &mut findings);
     route::examine(&loaded, config, account.as_ref(), &mut findings);
     if let Some(account) = &account {
         folders(&loaded, config, account, &mut findings);
