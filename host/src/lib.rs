@@ -14,6 +14,8 @@
 //!   relay/       how it reaches the next place
 //!   alarm        what an operator must repair
 //!   route/       where it goes
+//!   dkim/        signatures for what is submitted
+//!   policy       a program's word on messages
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   report/      what senders are told
@@ -29,12 +31,14 @@ pub mod config;
 pub mod connection;
 pub mod control;
 pub mod deliver;
+pub mod dkim;
 pub mod embedded;
 pub mod listener;
 pub mod log;
 pub mod oauth;
 pub mod outbound;
 pub mod outgoing;
+pub mod policy;
 pub mod relay;
 pub mod report;
 pub mod route;

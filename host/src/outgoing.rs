@@ -100,11 +100,13 @@ impl Outgoing {
 
     fn start_reports(&self, service: &Arc<Service>, due: Arc<Notify>) {
         let routes = Arc::clone(service);
+        let signers = Arc::clone(service);
         let reporter = Arc::clone(&self.reporter);
         let reports = Reports {
             spool: Arc::clone(&service.spool),
             routes: Arc::new(move || Arc::clone(&routes.runtime().routes)),
             reporter: Arc::new(move || reporter.load_full()),
+            signers: Arc::new(move || Arc::clone(&signers.runtime().signers)),
             alarm: Arc::clone(&self.alarms) as Arc<dyn Alarm>,
         };
         let wake = Arc::clone(&service.wake);

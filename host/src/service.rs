@@ -8,7 +8,9 @@ use crate::config::{
 };
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
+use crate::dkim::Signers;
 use crate::oauth::Registry;
+use crate::policy::Checker;
 use crate::relay::Resume;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
@@ -40,8 +42,12 @@ pub struct Runtime {
     pub routes_by_sender: bool,
     /// Whether sessions ask about recipients: not if some route takes everybody.
     pub asks_recipient: bool,
-    /// Who may send as whom.
+    /// Who may send as whom, and to whom.
     pub senders: Arc<dyn Senders + Send + Sync>,
+    /// Keys that sign what is submitted.
+    pub signers: Arc<Signers>,
+    /// A program that looks at messages.
+    pub checker: Option<Arc<Checker>>,
     /// What NTLM clients must bring.
     pub ntlm_policy: NtlmPolicy,
     /// Where the users are kept.
@@ -65,17 +71,25 @@ impl Runtime {
         tokens: &Registry,
     ) -> Result<Self, String> {
         let routes = Arc::new(route::build(config, tokens)?);
-        let senders: Arc<dyn Senders + Send + Sync> = match config.submission.senders {
-            Policy::Any => Arc::new(Anybody),
-            Policy::Own => Arc::new(OwnAddresses::new(Arc::clone(&users), &config.hostname)),
+        let senders = Rights {
+            own: OwnAddresses::new(Arc::clone(&users), &config.hostname),
+            senders: config.submission.senders,
+            from: config.submission.from,
         };
+        let signers = Signers::new(&config.dkim).map_err(|error| crate::command::chain(&error))?;
         Ok(Self {
             hostname: config.hostname.clone(),
             asks_sender: config.submission.senders == Policy::Own,
             routes_by_sender: routes.all().iter().any(|route| !route.senders.is_empty()),
             asks_recipient: !routes.takes_everybody(),
             routes,
-            senders,
+            senders: Arc::new(senders),
+            signers: Arc::new(signers),
+            checker: config
+                .submission
+                .check
+                .as_ref()
+                .map(|check| Arc::new(Checker::new(check))),
             ntlm_policy: NtlmPolicy {
                 require_integrity: config.auth.ntlm_mic_required,
                 require_binding: false,
@@ -87,18 +101,24 @@ impl Runtime {
     }
 }
 
-/// `senders = "any"`.
-struct Anybody;
-
-impl Senders for OwnAddresses {
-    fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool {
-        OwnAddresses::may_send_as(self, identity, reverse_path)
-    }
+/// What users may do, by `[submission]` and by their records.
+struct Rights {
+    own: OwnAddresses,
+    senders: Policy,
+    from: Policy,
 }
 
-impl Senders for Anybody {
-    fn may_send_as(&self, _: &str, _: &str) -> bool {
-        true
+impl Senders for Rights {
+    fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool {
+        self.senders == Policy::Any || self.own.may_send_as(identity, reverse_path)
+    }
+
+    fn may_send_to(&self, identity: &str, mailbox: &str) -> bool {
+        self.own.may_send_to(identity, mailbox)
+    }
+
+    fn may_write_as(&self, identity: &str, author: &str) -> bool {
+        self.from == Policy::Any || (!author.is_empty() && self.own.may_send_as(identity, author))
     }
 }
 
@@ -170,7 +190,7 @@ impl ListenerState {
                     BareLf::Reject
                 },
                 legacy_auth_line: listener.legacy_auth_line,
-                local_domain: String::new(),
+                local_domain: config.submission.local_domain.clone().unwrap_or_default(),
                 certificate_required: listener.client_certificate == ClientCertificates::Required,
             },
         }

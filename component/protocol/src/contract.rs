@@ -18,6 +18,8 @@ pub const MOST_ACTIONS: usize = 64;
 pub const MOST_PARKED: usize = 8_192;
 /// Mailboxes of From that the facts name at most.
 pub const MOST_AUTHORS: usize = 16;
+/// Octets of one of them at most.
+pub const MOST_AUTHOR: usize = 1_024;
 /// Octets that a session may leave unconsumed without a question at most (RFC 4954 section 4).
 pub const MOST_LINE: usize = 12_288;
 
@@ -158,7 +160,7 @@ pub struct ContentFacts {
     pub message_id: String,
     /// `TLS-Required: No`.
     pub tls_waived: bool,
-    /// Mailboxes of From, the first [`MOST_AUTHORS`].
+    /// Mailboxes of From, the first [`MOST_AUTHORS`]; none if it cannot be read.
     pub authors: Vec<String>,
 }
 

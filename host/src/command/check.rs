@@ -3,6 +3,7 @@
 
 pub(super) mod account;
 mod certificate;
+mod dkim;
 mod route;
 
 use std::fs;
@@ -99,6 +100,7 @@ fn examine(
     }
     client_authorities(&loaded, config, account.as_ref(), &mut findings);
     let users = users(&loaded, config, account.as_ref(), &mut findings);
+    dkim::examine(&loaded, config, account.as_ref(), &mut findings);
     route::examine(&loaded, config, account.as_ref(), &mut findings);
     if let Some(account) = &account {
         folders(&loaded, config, account, &mut findings);

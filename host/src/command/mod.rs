@@ -4,6 +4,7 @@
 pub mod check;
 pub mod component;
 pub mod demo;
+pub mod dkim;
 pub mod doctor;
 pub mod oauth;
 pub mod queue;
@@ -36,6 +37,8 @@ enum Verb {
     Queue(queue::Arguments),
     /// Look whether mail can go, route by route, and say what to do if not.
     Doctor(doctor::Arguments),
+    /// Keys that sign what is submitted, and their DNS records.
+    Dkim(dkim::Arguments),
     /// Access tokens for servers that want OAuth 2.0.
     Oauth(oauth::Arguments),
     /// Look at builds of the component.
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Verb::Send(arguments) => send::run(&arguments),
         Verb::Queue(arguments) => queue::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Dkim(arguments) => dkim::run(&arguments),
         Verb::Oauth(arguments) => oauth::run(&arguments),
         Verb::Component(arguments) => component::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),

@@ -342,7 +342,10 @@ async fn steer(
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => reload_all(config, service, outgoing),
             () = reload.notified() => reload_all(config, service, outgoing),
-            _ = look.tick() => refresh_certificates(service),
+            _ = look.tick() => {
+                refresh_certificates(service);
+                refresh_signers(service);
+            }
         }
     }
 }
@@ -357,7 +360,22 @@ fn refresh_certificates(service: &Service) {
     }
 }
 
-/// SIGHUP: configuration and certificates. What is wrong is logged, and then the old one stays.
+fn refresh_signers(service: &Service) {
+    for refreshed in service.runtime().signers.refresh() {
+        match refreshed {
+            Ok(key) => tracing::info!(key = %key.display(), "new DKIM key in force"),
+            Err(error) => {
+                let error = crate::command::chain(&error);
+                tracing::error!(
+                    error,
+                    "the new DKIM key cannot be used; the old one stays in force"
+                );
+            }
+        }
+    }
+}
+
+/// SIGHUP: configuration, certificates and DKIM keys. What is wrong is logged, and then the old one stays.
 fn reload_all(config: &Config, service: &Arc<Service>, outgoing: &Outgoing) {
     refresh_certificates(service);
     let loaded = Config::load(&config.file);
@@ -408,8 +426,15 @@ fn reload_all(config: &Config, service: &Arc<Service>, outgoing: &Outgoing) {
         ("log", new.log == config.log),
         (
             "submission",
-            (new.submission.add_date, new.submission.add_message_id)
-                == (config.submission.add_date, config.submission.add_message_id),
+            (
+                new.submission.add_date,
+                new.submission.add_message_id,
+                &new.submission.local_domain,
+            ) == (
+                config.submission.add_date,
+                config.submission.add_message_id,
+                &config.submission.local_domain,
+            ),
         ),
         (
             "auth",

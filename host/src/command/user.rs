@@ -1,4 +1,4 @@
-//! `pillarbox user add|list|remove|password`: keeps the file backend.
+//! `pillarbox user add|list|remove|password|allow`: keeps the file backend.
 //!
 //! Only verifiers are stored, those that the mechanisms of the configured listeners need
 //! ([`Kind`]). A running service sees a change within a second.
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::failed;
 use crate::config::{Config, USUAL_PLACE};
 use crate::users::names::folded;
-use crate::users::record::check_name;
+use crate::users::record::{check_name, pattern};
 use crate::users::{Arithmetic, Kind, Record, UsersError, Verifiers, file, prepare};
 
 /// Arguments of `user`.
@@ -59,6 +59,23 @@ enum Verb {
         /// Read the password from standard input, one line, instead of asking.
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Say as whom a user may send beside his own address, and to whom alone.
+    Allow {
+        #[command(flatten)]
+        user: Named,
+        /// An address, or *@example.org; all that are given replace those from before.
+        #[arg(long = "sender", value_name = "PATTERN")]
+        senders: Vec<String>,
+        /// Only as himself.
+        #[arg(long, conflicts_with = "senders")]
+        no_senders: bool,
+        /// An address, or *@example.org; all that are given replace those from before.
+        #[arg(long = "recipient", value_name = "PATTERN")]
+        recipients: Vec<String>,
+        /// To everybody.
+        #[arg(long, conflicts_with = "recipients")]
+        any_recipient: bool,
     },
 }
 
@@ -137,6 +154,27 @@ fn execute(
         Verb::Remove { user } => remove(&load(&user.place.config)?, &user.name)?,
         Verb::Password { user, .. } => {
             set_password(&load(&user.place.config)?, &user.name, arithmetic, ask)?
+        }
+        Verb::Allow {
+            user,
+            senders,
+            no_senders,
+            recipients,
+            any_recipient,
+        } => {
+            let new = |given: &[String], none: bool| match (given, none) {
+                ([], false) => Ok(None),
+                _ => given
+                    .iter()
+                    .map(|text| pattern(text))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(Some),
+            };
+            let rights = Rights {
+                senders: new(senders, *no_senders)?,
+                recipients: new(recipients, *any_recipient)?,
+            };
+            allow(&load(&user.place.config)?, &user.name, rights)?
         }
     };
     out.write_all(said.as_bytes())
@@ -241,6 +279,40 @@ fn set_password(
     ))
 }
 
+/// What a user may do; `None`: as before.
+struct Rights {
+    senders: Option<Vec<String>>,
+    recipients: Option<Vec<String>>,
+}
+
+fn allow(config: &Config, name: &str, rights: Rights) -> Result<String, String> {
+    let path = &config.auth.path;
+    if !path.exists() {
+        return Err(nobody(config, name));
+    }
+    let changed = file::edit(path, owner(config)?, |records| {
+        let at = position(records, name).ok_or_else(|| Problem(nobody(config, name)))?;
+        let record = &mut records[at];
+        if let Some(senders) = rights.senders {
+            record.senders = senders;
+        }
+        if let Some(recipients) = rights.recipients {
+            record.recipients = recipients;
+        }
+        Ok(record.clone())
+    })
+    .map_err(|problem: Problem| problem.0)?;
+    let also = match changed.senders.as_slice() {
+        [] => "sends as himself".to_owned(),
+        senders => format!("sends as himself and as {}", senders.join(" ")),
+    };
+    let to = match changed.recipients.as_slice() {
+        [] => "to everybody".to_owned(),
+        recipients => format!("to {}", recipients.join(" ")),
+    };
+    Ok(format!("{} {also}, {to}\n", changed.name))
+}
+
 fn remove(config: &Config, name: &str) -> Result<String, String> {
     let path = &config.auth.path;
     if !path.exists() {
@@ -330,6 +402,8 @@ struct Shown<'r> {
     disabled: bool,
     senders: &'r [String],
     certificates: &'r [String],
+    /// Empty: everybody.
+    recipients: &'r [String],
 }
 
 fn list(config: &Config, json: bool) -> Result<String, String> {
@@ -363,6 +437,7 @@ fn list(config: &Config, json: bool) -> Result<String, String> {
                 disabled: record.disabled,
                 senders: &record.senders,
                 certificates: &record.certificates,
+                recipients: &record.recipients,
             };
             lines += &serde_json::to_string(&shown).map_err(|error| error.to_string())?;
         } else {
@@ -386,6 +461,9 @@ fn list(config: &Config, json: bool) -> Result<String, String> {
             }
             if !record.senders.is_empty() {
                 notes.push(format!("also sends as {}", record.senders.join(" ")));
+            }
+            if !record.recipients.is_empty() {
+                notes.push(format!("only to {}", record.recipients.join(" ")));
             }
             lines += &format!("{:width$}  {}", record.name, notes.join(", "));
         }

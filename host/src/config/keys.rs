@@ -18,6 +18,7 @@ pub static TOP: Shape = Shape {
         "listener",
         "auth",
         "submission",
+        "dkim",
         "spool",
         "retry",
         "route",
@@ -101,7 +102,30 @@ pub static AUTH: Shape = Shape {
 /// `[submission]`
 pub static SUBMISSION: Shape = Shape {
     table: "[submission]",
-    keys: &["senders", "add-date", "add-message-id", "add-sender"],
+    keys: &[
+        "senders",
+        "from",
+        "local-domain",
+        "add-date",
+        "add-message-id",
+        "add-sender",
+        "check",
+        "check-timeout",
+    ],
+    family: ALL,
+};
+
+/// `[[dkim]]`
+pub static DKIM: Shape = Shape {
+    table: "[[dkim]]",
+    keys: &[
+        "domain",
+        "subdomains",
+        "selector",
+        "key",
+        "identity",
+        "expire",
+    ],
     family: ALL,
 };
 
@@ -223,6 +247,7 @@ pub static ALL: &[&Shape] = &[
     &LISTENER,
     &AUTH,
     &SUBMISSION,
+    &DKIM,
     &SPOOL,
     &RETRY,
     &ROUTE,

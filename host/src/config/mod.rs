@@ -17,6 +17,7 @@
 pub mod alarm;
 pub mod auth;
 pub mod component;
+pub mod dkim;
 pub mod dns;
 pub mod finding;
 pub mod keys;
@@ -44,6 +45,7 @@ use std::time::Duration;
 pub use alarm::Alarm;
 pub use auth::AuthSettings;
 pub use component::Component;
+pub use dkim::Dkim;
 pub use dns::Dns;
 pub use finding::{Finding, Level};
 pub use limits::Limits;
@@ -52,7 +54,7 @@ pub use log::{Log, LogFormat};
 pub use report::ReportSettings;
 pub use retry::Retry;
 pub use route::{ClientMechanism, Deliver, Route, RouteAuth, RouteTls, Secret};
-pub use submission::{Senders, Submission};
+pub use submission::{Check, Senders, Submission};
 pub use tls::TlsFiles;
 
 use crate::users::Kind;
@@ -88,6 +90,8 @@ pub struct Config {
     pub auth: AuthSettings,
     /// `[submission]`
     pub submission: Submission,
+    /// `[[dkim]]`. Default: empty, nothing is signed.
+    pub dkim: Vec<Dkim>,
     /// `[spool] history`: how long it is known what became of a message. Default 7 days; `None`
     /// (`"0s"`): it is not kept.
     pub history: Option<Duration>,
@@ -204,6 +208,7 @@ impl Config {
             listeners: Listener::read_all(top, base),
             auth: AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name),
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
+            dkim: Dkim::read_all(top, base),
             history: spool::read(&top.section("spool", &keys::SPOOL)),
             routes: Route::read_all(top, base, &retry),
             report: ReportSettings::read(&top.section("report", &keys::REPORT), name),

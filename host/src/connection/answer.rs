@@ -24,7 +24,9 @@ impl Connection {
                     identity: self.identity.as_deref(),
                     mailbox: &forward_path.mailbox,
                 };
-                let judgement = self.authority.recipient(&runtime.routes, &query);
+                let judgement =
+                    self.authority
+                        .recipient(&runtime.routes, &*runtime.senders, &query);
                 Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
             }
             Question::Password(check) => self.password(check).await,

@@ -5,6 +5,7 @@
 //! that a session that does not ask gains nothing.
 
 use crate::route::{Query, Route, Routes};
+use crate::sandbox::MOST_AUTHORS;
 use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply, TlsFacts};
 use std::sync::Arc;
 
@@ -29,6 +30,16 @@ pub struct Authority {
 pub trait Senders {
     /// Whether this identity may use this reverse-path; never asked about the null reverse-path.
     fn may_send_as(&self, identity: &str, reverse_path: &str) -> bool;
+
+    /// Whether this identity may send to this mailbox (R6409-6.2).
+    fn may_send_to(&self, _identity: &str, _mailbox: &str) -> bool {
+        true
+    }
+
+    /// Whether this identity may write this mailbox into From (R6409-6.3-b).
+    fn may_write_as(&self, _identity: &str, _author: &str) -> bool {
+        true
+    }
 }
 
 impl Authority {
@@ -87,12 +98,18 @@ impl Authority {
                 identity,
                 mailbox: &forward_path.mailbox,
             };
-            self.recipient(routes, &query)?;
+            self.recipient(routes, senders, &query)?;
         }
         Ok(())
     }
 
-    /// R5321-4.1.1.3-e: does a route lead to this mailbox, and may this peer use it? Without an
+    /// Whether this peer's mail is signed as the author's domain's: who may relay. What strangers send
+    /// to somebody here is not (R6409-3.3).
+    pub fn is_signed(&self, identity: Option<&str>) -> bool {
+        identity.is_some() || self.trusted
+    }
+
+    /// R5321-4.1.1.3-e, R6409-6.2: does a route lead to this mailbox, and may this peer use it? Without an
     /// identity and outside the listed networks only what is delivered here is reached
     /// (R6409-3.3). The route.
     ///
@@ -102,8 +119,15 @@ impl Authority {
     pub fn recipient<'a>(
         &self,
         routes: &'a Routes,
+        senders: &dyn Senders,
         query: &Query<'_>,
     ) -> Result<&'a Arc<Route>, Reply> {
+        // R6409-6.2
+        if let Some(identity) = query.identity
+            && !senders.may_send_to(identity, query.mailbox)
+        {
+            return Err(not_permitted());
+        }
         let may_relay = query.identity.is_some() || self.trusted;
         routes
             .find(query)
@@ -131,6 +155,30 @@ pub fn sender(
         }
         _ => Ok(()),
     }
+}
+
+/// R6409-6.3-b: does From name nobody but the identity's own addresses? Without an identity there is
+/// nothing to compare with.
+///
+/// # Errors
+///
+/// What to tell the peer instead of storing its message.
+pub fn authors(
+    identity: Option<&str>,
+    senders: &dyn Senders,
+    authors: &[String],
+) -> Result<(), Reply> {
+    let Some(identity) = identity else {
+        return Ok(());
+    };
+    // A From that cannot be read names nobody, and of a very long one the end is not known: neither
+    // hinders those who may write as anybody.
+    let unknown = authors.is_empty() || authors.len() >= MOST_AUTHORS;
+    let others = |author: &String| !senders.may_write_as(identity, author);
+    if (unknown && !senders.may_write_as(identity, "")) || authors.iter().any(others) {
+        return Err(reply(550, (5, 7, 1), "From is not an address of yours"));
+    }
+    Ok(())
 }
 
 fn not_permitted() -> Reply {
@@ -279,7 +327,7 @@ mod tests {
         let away = routes(Delivery::Discard);
         let may = |authority: &Authority, routes, identity, mailbox| {
             authority
-                .recipient(routes, &query(identity, mailbox))
+                .recipient(routes, &Own, &query(identity, mailbox))
                 .is_ok()
         };
         assert!(may(&authority, &here, None, "a@EXAMPLE.org"));
@@ -295,5 +343,70 @@ mod tests {
         assert!(sender(Some("a@b.example"), &Own, "").is_ok());
         assert!(sender(Some("a@b.example"), &Own, "c@b.example").is_err());
         assert!(sender(None, &Own, "c@b.example").is_ok());
+    }
+
+    /// Alice may write to those here, and sign as herself.
+    struct Limited;
+    impl Senders for Limited {
+        fn may_send_as(&self, _: &str, _: &str) -> bool {
+            true
+        }
+        fn may_send_to(&self, identity: &str, mailbox: &str) -> bool {
+            identity != "alice@example.org" || mailbox.ends_with("@example.org")
+        }
+        fn may_write_as(&self, identity: &str, author: &str) -> bool {
+            identity == "root" || identity == author
+        }
+    }
+
+    #[test]
+    fn r6409_6_2_an_identity_reaches_whom_it_may() {
+        let routes = Routes::new(vec![Route {
+            name: "one".into(),
+            domains: vec!["*".parse().unwrap()],
+            senders: Vec::new(),
+            identities: Vec::new(),
+            delivery: Delivery::Discard,
+            retry: Retry::default(),
+        }]);
+        let reply = |identity, mailbox| {
+            let query = Query {
+                reverse_path: "s@example.net",
+                identity,
+                mailbox,
+            };
+            authority().recipient(&routes, &Limited, &query).err()
+        };
+        let refused = reply(Some("alice@example.org"), "bob@example.com").unwrap();
+        assert_eq!((refused.code, refused.status), (550, Some((5, 7, 1))));
+        assert!(reply(Some("alice@example.org"), "bob@example.org").is_none());
+        assert!(reply(Some("bob@example.org"), "bob@example.com").is_none());
+    }
+
+    #[test]
+    fn r6409_6_3_b_from_is_the_identity_and_nobody_else() {
+        let reply = |identity, from: &[&str]| {
+            let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+            authors(identity, &Limited, &from).err()
+        };
+        let alice = Some("alice@example.org");
+        assert!(reply(alice, &["alice@example.org"]).is_none());
+        let refused = reply(alice, &["ceo@example.org"]).unwrap();
+        assert_eq!((refused.code, refused.status), (550, Some((5, 7, 1))));
+        assert!(reply(alice, &["alice@example.org", "ceo@example.org"]).is_some());
+        // Nobody can say who wrote it.
+        assert!(reply(alice, &[]).is_some());
+        assert!(reply(alice, &["alice@example.org"; MOST_AUTHORS]).is_some());
+        assert!(reply(Some("root"), &[]).is_none());
+        assert!(reply(None, &["ceo@example.org"]).is_none());
+    }
+
+    #[test]
+    fn r6409_8_5_strangers_get_no_signature() {
+        let mut authority = authority();
+        assert!(authority.is_signed(Some("a")));
+        assert!(!authority.is_signed(None));
+        authority.trusted = true;
+        assert!(authority.is_signed(None));
     }
 }

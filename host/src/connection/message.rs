@@ -1,17 +1,23 @@
 //! The message on its way into the spool.
 
 use super::{Connection, authority};
+use crate::dkim::Digesting;
+use crate::policy::{self, Opinion};
 use crate::route::{Delivery, Query};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
 use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
+use crate::service::Runtime;
 use crate::spool::{self, ContentWriter, NewMessage, NewRecipient, NewState, SpoolError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// An envelope whose content is arriving.
 pub(super) struct Message {
     envelope: Envelope,
     writer: ContentWriter,
+    /// What a signature needs, where there may be one.
+    digesting: Option<Digesting>,
     /// What went wrong while content arrived: told when the session asks to store it.
     failed: Option<SpoolError>,
     /// The rules changed since MAIL or RCPT, or the session did not ask: told likewise.
@@ -21,10 +27,13 @@ pub(super) struct Message {
 impl Message {
     /// More content. A failure is kept for later: the peer is told after the end of data.
     pub(super) async fn write(&mut self, octets: &[u8]) {
-        if self.failed.is_none()
-            && self.refused.is_none()
-            && let Err(error) = self.writer.write(octets).await
-        {
+        if self.failed.is_some() || self.refused.is_some() {
+            return;
+        }
+        if let Some(digesting) = &mut self.digesting {
+            digesting.take(octets);
+        }
+        if let Err(error) = self.writer.write(octets).await {
             self.failed = Some(error);
         }
     }
@@ -52,6 +61,10 @@ impl Connection {
         self.message = Some(Message {
             writer: self.service.spool.content(&envelope.id),
             envelope,
+            // R6409-8.5
+            digesting: (!runtime.signers.is_empty()
+                && self.authority.is_signed(self.identity.as_deref()))
+            .then(Digesting::default),
             failed: None,
             refused,
         });
@@ -67,6 +80,12 @@ impl Connection {
             tracing::info!(id = message.envelope.id, session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), "refused: sender or recipient is not permitted");
             self.session.settled(false);
             return Ok(Answer::Rejected(reply));
+        }
+        if message.failed.is_none()
+            && let Some(answer) = self.judge(&message, &facts).await
+        {
+            self.session.settled(false);
+            return Ok(answer);
         }
         let id = message.envelope.id.clone();
         let size = facts.size;
@@ -105,6 +124,68 @@ impl Connection {
         })
     }
 
+    /// What the site's policy has against the message (RFC 6409 section 6.3); `None`: nothing.
+    async fn judge(&self, message: &Message, facts: &ContentFacts) -> Option<Answer> {
+        let runtime = self.service.runtime();
+        let id = &message.envelope.id;
+        let identity = self.identity.as_deref();
+        if let Err(reply) = authority::authors(identity, &*runtime.senders, &facts.authors) {
+            tracing::info!(id, session = self.serial, peer = %self.peer.ip(), identity = identity.unwrap_or_default(), authors = ?facts.authors, code = reply.code, "refused: From is not permitted");
+            return Some(Answer::Rejected(reply));
+        }
+        let checker = runtime.checker.as_ref()?;
+        let question = policy::Question {
+            id,
+            reverse_path: &message.envelope.reverse_path,
+            recipients: message.envelope.forward_paths.len(),
+            identity: identity.unwrap_or_default(),
+            peer: self.peer.ip().to_canonical(),
+        };
+        match checker.ask(&question, &message.writer).await {
+            Ok(Opinion::Taken) => None,
+            Ok(Opinion::Refused(text)) => {
+                tracing::info!(id, session = self.serial, peer = %self.peer.ip(), identity = identity.unwrap_or_default(), reason = text, code = 550, "refused: by the check command");
+                // R6409-6.3-c
+                let reply = authority::reply(550, (5, 7, 0), &text);
+                Some(Answer::Rejected(reply))
+            }
+            Err(error) => {
+                let error = crate::command::chain(&error);
+                tracing::error!(
+                    id,
+                    session = self.serial,
+                    error,
+                    "cannot check a message; its sender is told to come again"
+                );
+                Some(Answer::Unavailable)
+            }
+        }
+    }
+
+    /// The signature fields of the message, on a thread that may compute.
+    async fn signatures(
+        &self,
+        runtime: &Runtime,
+        id: &str,
+        digesting: Option<Digesting>,
+        facts: &ContentFacts,
+    ) -> String {
+        // The domain of the author is what receivers look for (RFC 7489 section 3.1.1).
+        let (Some(digesting), Some(author)) = (digesting, facts.authors.first()) else {
+            return String::new();
+        };
+        if runtime.signers.of(author).is_empty() {
+            return String::new();
+        }
+        let Some(digest) = digesting.finish() else {
+            tracing::warn!(id, "not signed: the header section is too long");
+            return String::new();
+        };
+        let (signers, author) = (Arc::clone(&runtime.signers), author.clone());
+        let sign = move || signers.fields(&author, &digest, SystemTime::now());
+        tokio::task::spawn_blocking(sign).await.unwrap_or_default()
+    }
+
     /// Whether any recipient is due at once.
     async fn append(&mut self, message: Message, facts: ContentFacts) -> Result<bool, SpoolError> {
         if let Some(error) = message.failed {
@@ -140,7 +221,13 @@ impl Connection {
                 }
             })
             .collect();
-        let content = message.writer.finish().await?;
+        let signatures = self
+            .signatures(&runtime, &envelope.id, message.digesting, &facts)
+            .await;
+        let mut spool_facts = convert::facts(&facts);
+        // RFC 6376 section 5.3: to convert it would break our own signature, too.
+        spool_facts.signed |= !signatures.is_empty();
+        let content = message.writer.finish_after(signatures.into_bytes()).await?;
         let new = NewMessage {
             id: envelope.id,
             envelope: spool::Envelope {
@@ -153,7 +240,7 @@ impl Connection {
             peer: self.peer.ip().to_canonical(),
             received: SystemTime::now(),
             message_id: facts.message_id.clone(),
-            facts: convert::facts(&facts),
+            facts: spool_facts,
             recipients,
             content,
         };

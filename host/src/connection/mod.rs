@@ -482,7 +482,7 @@ fn settings(
         // Without AUTH there is no identity to compare a sender with.
         ask_sender: runtime.routes_by_sender
             || (runtime.asks_sender && !listener.template.mechanisms.is_empty()),
-        ask_recipient: runtime.asks_recipient,
+        ask_recipient: runtime.asks_recipient || runtime.users.limits_recipients(),
         ..listener.template.clone()
     };
     let authority = Authority {

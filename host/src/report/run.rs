@@ -14,6 +14,7 @@ use super::compose::{Composed, Reporter, Request, compose};
 use super::id;
 use super::original::{HEADER_LIMIT, Original, whole};
 use crate::alarm::Alarm;
+use crate::dkim::{Digest, Signers};
 use crate::relay::CurrentRoutes;
 use crate::route::{Delivery, Query, domain};
 use crate::spool::{
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Who reports, at this moment. Called for each report.
 pub type CurrentReporter = Arc<dyn Fn() -> Arc<Reporter> + Send + Sync>;
 
+/// Keys that sign, at this moment. Called for each report.
+pub type CurrentSigners = Arc<dyn Fn() -> Arc<Signers> + Send + Sync>;
+
 /// What the task works with.
 pub struct Reports {
     /// Where notices come from and reports go.
@@ -42,6 +46,8 @@ pub struct Reports {
     pub routes: CurrentRoutes,
     /// Who reports.
     pub reporter: CurrentReporter,
+    /// Keys for the domain that reports come from.
+    pub signers: CurrentSigners,
     /// Who is told that a report has no way to go.
     pub alarm: Arc<dyn Alarm>,
 }
@@ -144,7 +150,9 @@ impl Reports {
             },
         );
         let routed = self.routed(reverse_path);
-        let new = self.message(&report, composed, &routed, now).await?;
+        let new = self
+            .message(&report, &reporter.from, composed, &routed, now)
+            .await?;
         self.spool.reported(id, &notices, Some(new)).await?;
         tracing::info!(
             id,
@@ -244,10 +252,23 @@ impl Reports {
     async fn message(
         &self,
         id: &str,
-        composed: Composed,
+        from: &str,
+        mut composed: Composed,
         routed: &Routed,
         now: SystemTime,
     ) -> Result<NewMessage, SpoolError> {
+        // R6409-8.5: they come from a domain of ours as other mail does.
+        let signers = (self.signers)();
+        let signatures = match Digest::of(&composed.octets) {
+            Some(digest) if !signers.of(from).is_empty() => {
+                let from = from.to_owned();
+                tokio::task::spawn_blocking(move || signers.fields(&from, &digest, now))
+                    .await
+                    .unwrap_or_default()
+            }
+            _ => String::new(),
+        };
+        composed.facts.signed |= !signatures.is_empty();
         let mut writer = self.spool.content(id);
         writer.write(&composed.octets).await?;
         let (lane, state) = match routed {
@@ -267,7 +288,7 @@ impl Reports {
                 state,
                 lane,
             }],
-            content: writer.finish().await?,
+            content: writer.finish_after(signatures.into_bytes()).await?,
         })
     }
 

@@ -18,7 +18,7 @@ mod build;
 mod next_hop;
 mod password;
 mod pattern;
-mod program;
+pub(crate) mod program;
 #[cfg(test)]
 mod tests;
 

@@ -76,7 +76,7 @@ pub(super) async fn output(
 
 /// Processes that are killed with this value: one and all that it started, as long as it has not
 /// been waited for.
-struct Group(Option<u32>);
+pub(crate) struct Group(pub(crate) Option<u32>);
 
 impl Drop for Group {
     fn drop(&mut self) {

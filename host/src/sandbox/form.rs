@@ -10,6 +10,8 @@ use super::v0_1::types::{BodyType, Envelope, Phase, ReversePathParameters};
 const MOST_ACTIONS: usize = 64;
 /// `wit/submission.wit`: what a session may leave unconsumed without a question.
 const MOST_LINE: usize = 12_288;
+/// `wit/submission.wit`: mailboxes of From that the facts name.
+pub const MOST_AUTHORS: usize = 16;
 /// Octets sent in one call: 64 KiB of the shortest commands get less.
 const MOST_SENT: usize = 1 << 20;
 /// Octets of the session's own in content, in one call: a header section with its repairs.
@@ -279,6 +281,12 @@ impl Form {
                         return Err(format!("a size of {} for {size} octets", facts.size));
                     }
                     Some(_) => text(&facts.message_id, 1024)?,
+                }
+                if facts.authors.len() > MOST_AUTHORS {
+                    return Err("more authors than the contract allows".into());
+                }
+                for author in &facts.authors {
+                    text(author, 1024)?;
                 }
                 self.storing = true;
             }

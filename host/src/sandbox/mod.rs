@@ -25,6 +25,7 @@ pub mod verifier;
 
 pub use build::{Build, Inspection};
 pub use engine::{Engine, SandboxLimits};
+pub use form::MOST_AUTHORS;
 
 /// Why a session, or a build, came to its end.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -163,6 +163,89 @@ impl ContentWriter {
         })
     }
 
+    /// As [`finish`](Self::finish), with these octets before all others: what can only be known at
+    /// the end, as a signature. Content in a file is copied for it, which costs no second sync.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn finish_after(mut self, first: Vec<u8>) -> Result<Content, SpoolError> {
+        if first.is_empty() {
+            return self.finish().await;
+        }
+        let size = self.size + first.len() as u64;
+        let memory = std::mem::take(&mut self.memory);
+        if matches!(self.file, Spill::None) && first.len() + memory.len() <= MOST_INLINE {
+            let mut octets = first;
+            octets.extend_from_slice(&memory);
+            return Ok(Content {
+                id: self.id,
+                digest: Sha256::digest(&octets).into(),
+                place: Place::Row(octets),
+                size,
+            });
+        }
+        let path = self.folder.file(&self.id)?;
+        let room = self.room.clone();
+        let draft = std::mem::replace(&mut self.file, Spill::Away);
+        let work = move || {
+            room.check("write the content", size)?;
+            let behind = match draft {
+                Spill::None => None,
+                Spill::Open(draft) => Some(draft.unnamed()?),
+                Spill::Away => return Err(SpoolError::gone("write the content")),
+            };
+            let mut draft = Draft::create(path)?;
+            let mut hash = Sha256::new();
+            let mut put = |piece: &[u8]| {
+                hash.update(piece);
+                draft.write(piece)
+            };
+            put(&first)?;
+            if let Some(file) = &behind {
+                let mut piece = vec![0; MOST_INLINE];
+                let mut at = 0;
+                loop {
+                    let read = file
+                        .read_at(&mut piece, at)
+                        .map_err(|error| SpoolError::io("read the content", error))?;
+                    if read == 0 {
+                        break;
+                    }
+                    put(&piece[..read])?;
+                    at += read as u64;
+                }
+            }
+            put(&memory)?;
+            draft.sync()?;
+            Ok((draft, <[u8; 32]>::from(hash.finalize())))
+        };
+        let (draft, digest) = spawn_blocking(work)
+            .await
+            .map_err(|_| SpoolError::gone("write the content"))??;
+        Ok(Content {
+            id: self.id,
+            place: Place::File(draft),
+            size,
+            digest,
+        })
+    }
+
+    /// All octets so far, for who has to look at them before the end. Blocks: for threads that may.
+    ///
+    /// # Errors
+    /// If its file cannot be read.
+    pub fn so_far(&self) -> Result<SoFar, SpoolError> {
+        let file = match &self.file {
+            Spill::None => None,
+            Spill::Open(draft) => Some(draft.reading()?),
+            Spill::Away => return Err(SpoolError::gone("read the content")),
+        };
+        Ok(SoFar {
+            file,
+            memory: self.memory.clone(),
+        })
+    }
+
     /// Moves what is in memory to the file.
     async fn spill(&mut self, last: bool) -> Result<(), SpoolError> {
         let piece = std::mem::take(&mut self.memory);
@@ -194,6 +277,15 @@ impl ContentWriter {
         self.memory = memory;
         Ok(())
     }
+}
+
+/// Content that was written so far, to be looked at.
+#[derive(Debug)]
+pub struct SoFar {
+    /// What comes first, if it is much.
+    pub file: Option<File>,
+    /// What comes then.
+    pub memory: Vec<u8>,
 }
 
 /// Content that is complete, and not yet in the spool.
@@ -232,6 +324,7 @@ pub(super) struct Draft {
 impl Draft {
     fn create(path: PathBuf) -> Result<Self, SpoolError> {
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create_new(true)
             .mode(0o600)
@@ -259,6 +352,17 @@ impl Draft {
             .sync_all()
             .map_err(|error| SpoolError::path("sync", &self.path, error))?;
         self.path.parent().map_or(Ok(()), sync_folder)
+    }
+
+    /// Its file without its name, which another file may have now.
+    fn unnamed(self) -> Result<File, SpoolError> {
+        self.reading()
+        // Dropped, it takes its name away.
+    }
+
+    /// The file, to be read from its beginning with a place of its own.
+    fn reading(&self) -> Result<File, SpoolError> {
+        File::open(&self.path).map_err(|error| SpoolError::path("open", &self.path, error))
     }
 
     /// Its row is committed.
@@ -341,6 +445,56 @@ mod tests {
         let mut writer = writer("../x", &folder);
         let result = writer.write(&vec![0; MOST_INLINE + 1]).await;
         assert!(matches!(result, Err(SpoolError::Identifier { .. })));
+    }
+
+    #[tokio::test]
+    async fn octets_before_all_others_are_part_of_the_content() {
+        for (behind, in_a_file) in [
+            (0, false),
+            (10, false),
+            (MOST_INLINE - 5, false),
+            // With the five octets it is too much for the row.
+            (MOST_INLINE - 4, true),
+            (MOST_INLINE, true),
+            (3 * MOST_INLINE + 7, true),
+        ] {
+            let (_scratch, folder) = folder();
+            let octets: Vec<u8> = (0..behind).map(|at| (at % 251) as u8).collect();
+            let mut writer = writer("a-1", &folder);
+            writer.write(&octets).await.unwrap();
+            let content = writer.finish_after(b"first".to_vec()).await.unwrap();
+            let whole = [b"first", octets.as_slice()].concat();
+            assert_eq!(content.size, whole.len() as u64);
+            assert_eq!(content.digest, <[u8; 32]>::from(Sha256::digest(&whole)));
+            match &content.place {
+                Place::Row(stored) => assert_eq!(*stored, whole),
+                Place::File(_) => {
+                    assert_eq!(std::fs::read(folder.file("a-1").unwrap()).unwrap(), whole);
+                }
+            }
+            assert_eq!(matches!(content.place, Place::File(_)), in_a_file);
+            assert_eq!(files(&folder), usize::from(in_a_file));
+            drop(content);
+            assert_eq!(files(&folder), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn content_can_be_looked_at_before_its_end() {
+        use std::io::Read as _;
+        let (_scratch, folder) = folder();
+        for size in [0, 5, MOST_INLINE + 5] {
+            let octets: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let mut writer = writer("a-1", &folder);
+            writer.write(&octets).await.unwrap();
+            let so_far = writer.so_far().unwrap();
+            let mut seen = Vec::new();
+            if let Some(mut file) = so_far.file {
+                file.read_to_end(&mut seen).unwrap();
+            }
+            seen.extend(so_far.memory);
+            assert_eq!(seen, octets);
+        }
     }
 
     #[tokio::test]

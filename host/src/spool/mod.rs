@@ -52,7 +52,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 pub use attempt::{Attempt, Notice, NoticeKind, Outcome, Settlement, Stage};
-pub use content::{Content, ContentWriter, MOST_INLINE};
+pub use content::{Content, ContentWriter, MOST_INLINE, SoFar};
 pub use entry::{Cursor, Detail, Entry, EntryRecipient, EntryReport, Filter, State, timestamp};
 pub use error::{Cause, SpoolError};
 pub use history::{End, Past};

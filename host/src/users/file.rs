@@ -83,8 +83,10 @@ fn holding(records: &[Record], kind: Kind) -> Holding {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Some user may not send to everybody. Until the file was read, that is not known.
+    is_limited: bool,
     /// Which file was looked at; `None` inside if there was none.
     seen: Option<Option<Stamp>>,
     /// There were users, and at the last look there were none.
@@ -93,6 +95,18 @@ struct State {
     table: Option<Arc<Table>>,
     /// What was said in the log, so that it is said once.
     complaint: String,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            is_limited: true,
+            seen: None,
+            vanished: false,
+            table: None,
+            complaint: String::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -194,6 +208,7 @@ impl Shared {
             tracing::warn!(file = %self.path.display(), "no users any more: looking again");
             return Ok(());
         }
+        state.is_limited = records.iter().any(|record| !record.recipients.is_empty());
         state.table = Some(Arc::new(Table::new(records)));
         state.complaint.clear();
         drop(state);
@@ -325,6 +340,14 @@ enum Unchanged {
 impl From<UsersError> for Unchanged {
     fn from(error: UsersError) -> Self {
         Self::Failed(error)
+    }
+
+    fn limits_recipients(&self) -> bool {
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_limited
     }
 }
 

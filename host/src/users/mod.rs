@@ -88,6 +88,11 @@ pub trait Users: Send + Sync {
     /// # Errors
     /// If it cannot be written.
     async fn complete(&self, verified: &Record, verifiers: &Verifiers) -> Result<bool, UsersError>;
+    /// Whether some user may not send to everybody, so that sessions have to ask about recipients.
+    /// Yes, where that is not known.
+    fn limits_recipients(&self) -> bool {
+        true
+    }
 }
 
 /// Why users cannot be known or changed.

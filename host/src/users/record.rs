@@ -10,6 +10,7 @@
 //! scram-sha-256 = "SCRAM-SHA-256$15000:SALT$KEY:KEY" # for SCRAM-SHA-256, -PLUS too
 //! disabled = false
 //! senders = ["info@example.org", "*@example.net"]
+//! recipients = ["*@example.org"]
 //! certificates = ["sha256:9F86D0...", "subject:CN=printer,O=Example"]   # for EXTERNAL
 //! ```
 
@@ -44,6 +45,7 @@ static USER: Shape = Shape {
         "scram-sha-256",
         "disabled",
         "senders",
+        "recipients",
         "certificates",
     ],
     family: ALL,
@@ -76,6 +78,9 @@ pub struct Record {
     /// Further addresses to send as: `a@b` or `*@b`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<String>,
+    /// The only addresses that may be sent to, in the same form; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
     /// Client certificates that are this user's, for EXTERNAL ([`CertificateName`]).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
@@ -92,6 +97,7 @@ impl fmt::Debug for Record {
             .field("scram_sha_256", &self.scram_sha_256)
             .field("disabled", &self.disabled)
             .field("senders", &self.senders)
+            .field("recipients", &self.recipients)
             .field("certificates", &self.certificates)
             .finish()
     }
@@ -109,6 +115,7 @@ impl Record {
             scram_sha_256: None,
             disabled: false,
             senders: Vec::new(),
+            recipients: Vec::new(),
             certificates: Vec::new(),
         }
     }
@@ -187,7 +194,8 @@ pub fn render(records: &[Record]) -> Result<String, toml::ser::Error> {
     }
     let head = "# Written by `pillarbox user`, which keeps no comments but these. Who can read this file can log\n\
                 # in over NTLM and CRAM-MD5. Set by hand: `disabled = true`,\n\
-                # `senders = [\"a@example.org\", \"*@example.net\"]`, `certificates = [\"sha256:...\"]`.\n";
+                # `senders = [\"a@example.org\", \"*@example.net\"]`, `recipients` likewise,\n\
+                # `certificates = [\"sha256:...\"]`.\n";
     Ok(format!(
         "{head}\n{}",
         toml::to_string(&File { user: records })?
@@ -241,7 +249,8 @@ fn read(section: &Section<'_>, seen: &mut Seen) -> Option<Record> {
             .value("disabled")
             .and_then(|value| value.boolean())
             .unwrap_or(false),
-        senders: list("senders").iter().filter_map(read_sender).collect(),
+        senders: list("senders").iter().filter_map(read_pattern).collect(),
+        recipients: list("recipients").iter().filter_map(read_pattern).collect(),
         certificates: list("certificates")
             .iter()
             .filter_map(|value| read_certificate(value, &mut seen.certificates))
@@ -309,16 +318,32 @@ fn read_certificate(
     Some(text.to_owned())
 }
 
-fn read_sender(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && (local == "*" || !local.contains('*')) && check_domain(domain).is_ok()
-    });
-    if !good {
-        value.error(format!(
-            "\"{text}\" is no address; use \"a@example.org\" or \"*@example.org\""
-        ));
-        return None;
+fn read_pattern(value: &Value<'_>) -> Option<String> {
+    match pattern(value.text()?) {
+        Ok(pattern) => Some(pattern),
+        Err(why) => {
+            value.error(why);
+            None
+        }
     }
-    Some(text.to_owned())
+}
+
+/// An address, or `*@` and a domain for all of it, for which `@` and the domain may stand.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn pattern(text: &str) -> Result<String, String> {
+    let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        (local == "*" || !local.contains('*'))
+            && !local.contains(char::is_control)
+            && check_domain(domain).is_ok()
+    });
+    match good {
+        false => Err(format!(
+            "\"{}\" is no address; use \"a@example.org\" or \"*@example.org\"",
+            text.escape_debug()
+        )),
+        true if text.starts_with('@') => Ok(format!("*{text}")),
+        true => Ok(text.to_owned()),
+    }
 }

@@ -1,4 +1,4 @@
-//! Whether a user may send with a reverse-path (RFC 6409 section 6.1).
+//! Whether a user may send with a reverse-path (RFC 6409 section 6.1), and to whom (section 6.2).
 
 use std::sync::Arc;
 
@@ -41,6 +41,18 @@ impl OwnAddresses {
                 Senders::Own,
             ),
         }
+    }
+
+    /// Whether `identity` may send to this mailbox. One whose record is gone by now reaches all: it
+    /// was granted before, and may not log in again.
+    pub fn may_send_to(&self, identity: &str, mailbox: &str) -> bool {
+        self.users.known(identity).is_none_or(|record| {
+            record.recipients.is_empty()
+                || record
+                    .recipients
+                    .iter()
+                    .any(|pattern| fits(pattern, mailbox))
+        })
     }
 }
 
@@ -110,6 +122,24 @@ mod tests {
             &["*@example.net"],
             "\"x@example.net\"@example.com"
         ));
+    }
+
+    #[tokio::test]
+    async fn r6409_6_2_recipients_are_those_of_the_record() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("users.toml");
+        let text = "[[user]]\nname = \"scanner\"\nrecipients = [\"*@example.org\", \"Fax@example.com\"]\n\
+                    [[user]]\nname = \"alice\"\n";
+        std::fs::write(&path, text).expect("a file");
+        let users: Arc<dyn Users> = Arc::new(crate::users::FileUsers::new(&path));
+        assert!(users.find("alice").await.expect("a store").is_some());
+        assert!(users.limits_recipients());
+        let own = OwnAddresses::new(users, "mail.example.org");
+        assert!(own.may_send_to("scanner", "anybody@EXAMPLE.org"));
+        assert!(own.may_send_to("scanner", "fax@example.com"));
+        assert!(!own.may_send_to("scanner", "bob@example.com"));
+        assert!(!own.may_send_to("scanner", "bob@sub.example.org"));
+        assert!(own.may_send_to("alice", "bob@example.com"));
     }
 
     #[test]

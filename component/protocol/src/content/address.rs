@@ -5,7 +5,7 @@
 //! 127 in words and domains, empty lists and elements, and an address without a domain.
 
 use crate::smtp::cfws::{Cursor, is_atext};
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 /// One mailbox of an address list, without comments, quotes and display name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,33 @@ impl Mailbox {
             .is_some_and(|domain| domain.first() == Some(&b'[') || domain.contains(&b'.'))
     }
 
+    /// As text, with the least quoting (RFC 5321 section 4.1.2). What is no printable UTF-8 is
+    /// U+FFFD, so that it equals no mailbox that anybody has.
+    pub fn text(&self) -> String {
+        let local_part = printable(&self.local_part);
+        let is_dot_string = local_part
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext));
+        let mut text = String::with_capacity(local_part.len() + 32);
+        if is_dot_string {
+            text.push_str(&local_part);
+        } else {
+            text.push('"');
+            for character in local_part.chars() {
+                if matches!(character, '"' | '\\') {
+                    text.push('\\');
+                }
+                text.push(character);
+            }
+            text.push('"');
+        }
+        if let Some(domain) = &self.domain {
+            text.push('@');
+            text.push_str(&printable(domain));
+        }
+        text
+    }
+
     /// Whether both are the same mailbox to the users of one service: letters of any case.
     pub fn is_same(&self, other: &Self) -> bool {
         let domains = match (&self.domain, &other.domain) {
@@ -33,6 +60,19 @@ impl Mailbox {
         };
         domains && self.local_part.eq_ignore_ascii_case(&other.local_part)
     }
+}
+
+fn printable(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets)
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 /// The field is no address list.
@@ -227,7 +267,7 @@ fn domain(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, BadAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{string::String, vec};
+    use alloc::vec;
     use proptest::prelude::*;
 
     fn read(body: &str) -> Result<Vec<String>, BadAddress> {

@@ -1,11 +1,12 @@
 //! What a relay has to know of content before it may begin (the contract's `content-facts`),
 //! gathered while the octets pass.
 
+use super::address::addresses;
 use super::header::{Field, fields};
 use super::message_id::message_id;
-use crate::contract::ContentFacts;
+use crate::contract::{ContentFacts, MOST_AUTHOR, MOST_AUTHORS};
 use crate::smtp::cfws::Cursor;
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 /// Octets of a line at most, CRLF not counted (RFC 5322 section 2.1.1).
 pub const MOST_LINE: usize = 998;
@@ -95,6 +96,10 @@ fn describe(field: &Field<'_>, facts: &mut ContentFacts) {
                 .map(String::from)
                 .unwrap_or_default();
         }
+    } else if field.is("From") {
+        if facts.authors.is_empty() {
+            facts.authors = authors(field.body());
+        }
     } else if field.is("DKIM-Signature") {
         facts.signed = true;
     } else if field.is("Content-Type") {
@@ -102,6 +107,26 @@ fn describe(field: &Field<'_>, facts: &mut ContentFacts) {
     } else if field.is("TLS-Required") {
         // RFC 8689 section 3 (R8689-3).
         facts.tls_waived |= field.body().eq_ignore_ascii_case(b"No");
+    }
+}
+
+/// Who wrote it (RFC 5322 section 3.6.2): nobody, where any part of the field is broken, since
+/// programs differ in whom they show then.
+fn authors(body: &[u8]) -> Vec<String> {
+    let mut authors = Vec::new();
+    let read = addresses(body, |mailbox| {
+        if authors.len() < MOST_AUTHORS {
+            let text = mailbox.text();
+            authors.push(if text.len() > MOST_AUTHOR {
+                String::from(char::REPLACEMENT_CHARACTER)
+            } else {
+                text
+            });
+        }
+    });
+    match read {
+        Ok(()) => authors,
+        Err(_) => Vec::new(),
     }
 }
 
@@ -170,6 +195,77 @@ mod tests {
         let facts = of_header(b"Message-Id:\r\n <a@b.example> (x)\r\nMessage-ID: <c@d>\r\n");
         assert_eq!(facts.message_id, "<a@b.example>");
         assert_eq!(of_header(b"Message-ID: a@b\r\n").message_id, "");
+    }
+
+    fn authors_of(from: &str) -> Vec<String> {
+        of_header(std::format!("To: x@y.z\r\nFrom: {from}\r\n").as_bytes()).authors
+    }
+
+    #[test]
+    fn r6409_6_3_b_authors_are_the_mailboxes_of_from() {
+        for (from, authors) in [
+            ("alice@example.org", &["alice@example.org"][..]),
+            // RFC 5322 appendices A.1.1 to A.1.3, A.5, A.6.1.
+            (
+                "\"Joe Q. Public\" <john.q.public@example.com>",
+                &["john.q.public@example.com"],
+            ),
+            (
+                "Mary Smith <mary@x.test>, jdoe@example.org,\r\n Who? <one@y.test>",
+                &["mary@x.test", "jdoe@example.org", "one@y.test"],
+            ),
+            (
+                "Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
+                &["pete@silly.test"],
+            ),
+            (
+                "Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+                &["mary@example.net", "jdoe@test.example"],
+            ),
+            // RFC 6854: groups.
+            (
+                "Team: \"a b\"@example.org, <\"c\"@example.org>;",
+                &["\"a b\"@example.org", "c@example.org"],
+            ),
+            ("Nobody:;", &[]),
+            // RFC 2047: a word in a display name is no mailbox.
+            (
+                "=?utf-8?q?ceo=40example=2Ecom?= <alice@example.org>",
+                &["alice@example.org"],
+            ),
+            (
+                "\"ceo@example.com\" <alice@example.org>",
+                &["alice@example.org"],
+            ),
+            ("scanner", &["scanner"]),
+            ("a@[192.0.2.1]", &["a@[192.0.2.1]"]),
+            (
+                "J\u{f6}rg <j\u{f6}rg@b\u{fc}cher.example>",
+                &["j\u{f6}rg@b\u{fc}cher.example"],
+            ),
+            ("\"a\\\"b\"@c.d", &["\"a\\\"b\"@c.d"]),
+            ("\"a\tb\"@c.d", &["a\u{fffd}b@c.d"]),
+            // Broken: nobody.
+            ("alice@example.org, <ceo@example.com", &[]),
+            ("alice@example.org ceo@example.com", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(authors_of(from), authors, "{from}");
+        }
+    }
+
+    #[test]
+    fn authors_are_sixteen_at_most_and_none_is_long() {
+        let many = (0..40)
+            .map(|n| std::format!("a{n}@b.c"))
+            .collect::<Vec<_>>();
+        assert_eq!(authors_of(&many.join(",")), many[..16]);
+        let long = "l".repeat(2000);
+        assert_eq!(
+            authors_of(&std::format!("{long}@b.c, a@b.c")),
+            ["\u{fffd}", "a@b.c"]
+        );
+        assert_eq!(of_header(b"From: \xe9@b.c\r\n").authors, ["\u{fffd}@b.c"]);
     }
 
     #[test]

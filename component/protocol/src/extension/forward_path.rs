@@ -12,13 +12,15 @@ use alloc::{
 
 /// Reads `argument`, everything after `RCPT`: the recipient with its parameters.
 ///
-/// `smtputf8`: MAIL had SMTPUTF8. `hostname` is where `<Postmaster>` lives. Refused in the same
-/// order as in `reverse_path`.
+/// `smtputf8`: MAIL had SMTPUTF8. `hostname` is where `<Postmaster>` lives; `local_domain`, unless
+/// empty, completes a domain of one label (R6409-4.2-b). Refused in the same order as in
+/// `reverse_path`.
 pub fn forward_path(
     argument: &[u8],
     offered: &Offered,
     smtputf8: bool,
     hostname: &str,
+    local_domain: &str,
 ) -> Result<ForwardPath, Defect> {
     let smtputf8 = smtputf8 && offered.smtputf8;
     let (path, rest) = parameter::path(argument, b"TO:", Defect::MissingTo, Defect::BadRecipient)?;
@@ -49,11 +51,15 @@ pub fn forward_path(
         Path::Mailbox(mailbox) if !mailbox.is_ascii() && !smtputf8 => {
             return Err(Defect::RecipientNeedsSmtputf8);
         }
-        // R6409-4.2-a
-        Path::Mailbox(mailbox) if !mailbox.domain().is_qualified() => {
-            return Err(Defect::RecipientNotQualified);
+        Path::Mailbox(mailbox) => {
+            // RFC 6409 section 4.2 (R6409-4.2-b)
+            let mailbox = mailbox.completed(local_domain);
+            // R6409-4.2-a
+            if !mailbox.domain().is_qualified() {
+                return Err(Defect::RecipientNotQualified);
+            }
+            mailbox.to_string()
         }
-        Path::Mailbox(mailbox) => mailbox.to_string(),
     };
     Ok(recipient)
 }

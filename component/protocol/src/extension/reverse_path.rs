@@ -11,12 +11,14 @@ use alloc::string::{String, ToString};
 /// Reads `argument`, everything after `MAIL`: the mailbox with the least quoting, or an empty
 /// string for the null reverse-path, and what was asked for.
 ///
-/// `now` is what HOLDUNTIL counts from. Refused in this order: the path's syntax, each parameter
+/// `now` is what HOLDUNTIL counts from; `local_domain`, unless empty, completes a domain of one label
+/// (R6409-4.2-b). Refused in this order: the path's syntax, each parameter
 /// as it comes, the lack of SMTPUTF8 (which may be the last parameter), an unqualified domain.
 pub fn reverse_path(
     argument: &[u8],
     offered: &Offered,
     now: Moment,
+    local_domain: &str,
 ) -> Result<(String, ReversePathParameters), Defect> {
     let (path, rest) = parameter::path(argument, b"FROM:", Defect::MissingFrom, Defect::BadSender)?;
     let parameters = parameters(rest, offered, now)?;
@@ -28,11 +30,15 @@ pub fn reverse_path(
         Path::Mailbox(mailbox) if !mailbox.is_ascii() && !parameters.smtputf8 => {
             Err(Defect::SenderNeedsSmtputf8)
         }
-        // R6409-4.2-a
-        Path::Mailbox(mailbox) if !mailbox.domain().is_qualified() => {
-            Err(Defect::SenderNotQualified)
+        Path::Mailbox(mailbox) => {
+            // RFC 6409 section 4.2 (R6409-4.2-b)
+            let mailbox = mailbox.completed(local_domain);
+            // R6409-4.2-a
+            if !mailbox.domain().is_qualified() {
+                return Err(Defect::SenderNotQualified);
+            }
+            Ok((mailbox.to_string(), parameters))
         }
-        Path::Mailbox(mailbox) => Ok((mailbox.to_string(), parameters)),
     }
 }
 

@@ -63,7 +63,8 @@ fn read(
         None => Moment::default(),
     };
     let (reverse_path, parameters) =
-        extension::reverse_path(argument, &offered, now).map_err(|defect| defect.reply())?;
+        extension::reverse_path(argument, &offered, now, &known.settings.local_domain)
+            .map_err(|defect| defect.reply())?;
     Ok(Transaction {
         id: known.next_id(),
         reverse_path,

@@ -53,6 +53,7 @@ fn read(known: &Known, transaction: &Transaction, argument: &[u8]) -> Result<For
         &offered(known),
         transaction.parameters.smtputf8,
         &known.settings.hostname,
+        &known.settings.local_domain,
     )
     .map_err(|defect| defect.reply())?;
     // RFC 5321 section 4.5.3.1.10 (R5321-4.5.3.1-e)

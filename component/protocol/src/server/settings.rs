@@ -2,9 +2,12 @@
 //!
 //! What is refused here never reaches the peer; the host sees a [`Fault`] that names the setting.
 
-use crate::contract::{
-    Fault,
-    server::{Peer, Settings, TlsPolicy},
+use crate::{
+    contract::{
+        Fault,
+        server::{Peer, Settings, TlsPolicy},
+    },
+    smtp::domain::Domain,
 };
 use alloc::format;
 
@@ -50,6 +53,15 @@ fn check_names(settings: &Settings) -> Result<(), Fault> {
     // RFC 6531 section 3.7.1: ASCII, A-labels.
     if !hostname.iter().all(u8::is_ascii_graphic) {
         return Err(fault("hostname is not printable ASCII without spaces"));
+    }
+    // R6409-4.2-b: what it completes must be fully qualified.
+    let local = &settings.local_domain;
+    let is_domain = |text: &str| {
+        Domain::parse(text.as_bytes())
+            .is_some_and(|domain| matches!(domain, Domain::Name(_)) && domain.is_ascii())
+    };
+    if !local.is_empty() && !is_domain(local) {
+        return Err(fault("local-domain is no domain in ASCII"));
     }
     let serial = settings.serial.as_bytes();
     let is_fit = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
@@ -118,6 +130,13 @@ mod tests {
         ] {
             assert!(refusal(|settings| settings.hostname = hostname.into()).is_some());
         }
+        for local in ["example.org.", "[192.0.2.1]", "b\u{fc}cher.example", "a b"] {
+            assert!(refusal(|settings| settings.local_domain = local.into()).is_some());
+        }
+        assert_eq!(
+            refusal(|settings| settings.local_domain = "example.org".into()),
+            None
+        );
         for serial in ["", "a_b", "a b", &"a".repeat(65)] {
             assert!(refusal(|settings| settings.serial = serial.into()).is_some());
         }

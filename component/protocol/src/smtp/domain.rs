@@ -1,6 +1,6 @@
 //! Domains and address literals (RFC 5321 sections 4.1.2 and 4.1.3, RFC 6531 section 3.3).
 
-use alloc::{borrow::ToOwned, string::String};
+use alloc::{borrow::ToOwned, format, string::String};
 use core::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -42,6 +42,20 @@ impl Domain {
         match self {
             Self::Name(name) => name.contains('.'),
             Self::Literal(_) => true,
+        }
+    }
+
+    /// R6409-4.2-b: see [`Mailbox::completed`](crate::smtp::mailbox::Mailbox::completed).
+    pub fn completed(self, local_domain: &str) -> Self {
+        match self {
+            Self::Name(label)
+                if !local_domain.is_empty()
+                    && !label.contains('.')
+                    && label.len() + 1 + local_domain.len() <= MOST_OCTETS =>
+            {
+                Self::Name(format!("{label}.{local_domain}"))
+            }
+            other => other,
         }
     }
 

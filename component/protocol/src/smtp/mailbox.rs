@@ -47,6 +47,15 @@ impl Mailbox {
         &self.domain
     }
 
+    /// R6409-4.2-b: with `local_domain` after a domain of one label, where there is a local domain
+    /// and the name is not too long for it. A domain of several labels is never completed.
+    pub fn completed(self, local_domain: &str) -> Self {
+        Self {
+            domain: self.domain.completed(local_domain),
+            ..self
+        }
+    }
+
     /// Needs no SMTPUTF8 (RFC 6531 section 3.2).
     pub fn is_ascii(&self) -> bool {
         self.local_part.is_ascii() && self.domain.is_ascii()

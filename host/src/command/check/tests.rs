@@ -470,3 +470,61 @@ fn a_configuration_that_cannot_be_used_is_reported_alone() {
         "{found:#?}"
     );
 }
+
+#[test]
+fn r6409_8_5_keys_that_cannot_sign_are_found() {
+    let keys = "[submission]\nfrom = \"own\"\n\
+                [[dkim]]\ndomain = \"example.org\"\nselector = \"good\"\nkey = \"good.pem\"\n\
+                [[dkim]]\ndomain = \"example.org\"\nselector = \"none\"\nkey = \"none.pem\"\n\
+                [[dkim]]\ndomain = \"example.org\"\nselector = \"open\"\nkey = \"open.pem\"\n\
+                [[dkim]]\ndomain = \"example.org\"\nselector = \"short\"\nkey = \"short.pem\"\n";
+    let scratch = Scratch::new(keys);
+    let ed25519 = crate::dkim::Algorithm::Ed25519;
+    crate::dkim::generate(&scratch.path("good.pem"), ed25519, 0).unwrap();
+    let pem = fs::read_to_string(scratch.path("good.pem")).unwrap();
+    scratch.write("open.pem", &pem, 0o644);
+    scratch.write("short.pem", SHORT, 0o600);
+    assert_found(
+        &scratch.found(),
+        &[
+            (Level::Error, "dkim[1].key", "none.pem"),
+            (Level::Error, "dkim[2].key", "by everybody"),
+            (Level::Error, "dkim[3].key", "less than 2048 bits"),
+        ],
+    );
+}
+
+#[test]
+fn r6409_8_5_signing_whatever_from_says_is_worth_a_warning() {
+    let scratch = Scratch::new(
+        "[[dkim]]\ndomain = \"example.org\"\nselector = \"good\"\nkey = \"good.pem\"\n",
+    );
+    crate::dkim::generate(
+        &scratch.path("good.pem"),
+        crate::dkim::Algorithm::Ed25519,
+        0,
+    )
+    .unwrap();
+    assert_found(
+        &scratch.found(),
+        &[(Level::Warning, "submission.from", "consider from = \"own\"")],
+    );
+}
+
+/// An RSA key of 1024 bits that OpenSSL made, PKCS#1, for nothing but this.
+const SHORT: &str = "\
+-----BEGIN RSA PRIVATE KEY-----\n\
+MIICWwIBAAKBgQDU01edCKqCk2jJKGwPBMTnxbyvqOUUmXvz3oTuv4bS/pjdLUOJ\n\
+w9G1HPlv4g5p9d88MKF/blslcctRDlNIcE3V5vq5FY/bXJBdCTy3OPCGuLAjj4Lj\n\
+IuOyugmMoWA91v1yXghb+U3gmc+6PhobWd7S1gYVKvqt5ezp0Yo8VZ+wSQIDAQAB\n\
+AoGAXbKSDxPCpewqJO3D7TTHT9cRhDCScmhEVxBvbAEsZXYrbKzB4EQy7k7MToKy\n\
+n9ncp04tu8GlJS4dOhlZdzniOe2H3wrCvx6+kawsDXPRwJYD1wgxhWz2sn1GcoVv\n\
+MHdajr6gPhI3FSvlzx8iub2iCyEJvAeiAMeuDl6C9dd/u1UCQQDqtXc3Ao/fDQWu\n\
+9UxAR8CiwFhiDlR3uBPMTKp187q5ELo6uyxX08qy3qcYUdmV+Z3vBKlwPthpAzly\n\
+b4LTLHZzAkEA6CGw5RxSVeZa9QulkR1bClGYcaddbjS4VL+yqHnv7xzjNmnCJe8a\n\
+MlT/Ve0WhqrvDEfHlXNwZZRX5e3Mu3pTUwJAI+rDJJLqy1plzUFSet/AFefTXqYM\n\
+vQlZVkFBMK2snFd3+DbecU5CzZ6O+YTFBFNfnM0c1MV5PpC0wNNZtNEwCwJAPTAc\n\
+S9gyT9g/o5YlV2IQjGDDuTmvpAwbhqNdOZGi0DmiHsaz2YH0Os4y2/h51peaGXeW\n\
+QWvDddMrdD1BmS1+ZwJAfxA3eF5sGRL16hSMXfpvWbJIRS0jOob4FRwrRSH57x1q\n\
+7yyljx/7BxKf1Q1YxdJEilos0cGNRXzPBpa+WrnLPQ==\n\
+-----END RSA PRIVATE KEY-----\n";

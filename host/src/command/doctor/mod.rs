@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   host         this host: name, certificate, spool
+//!   dkim         keys that sign, and what the DNS says of them
 //!   route        one route: configuration, credentials, queue, servers
 //!   server       one server at one address: connection, TLS, login, offer
 //!   watch        what is seen of a dialogue
@@ -15,6 +16,7 @@
 
 mod advice;
 mod certificate;
+mod dkim;
 mod finding;
 mod host;
 mod route;
@@ -133,6 +135,7 @@ async fn prepare(arguments: &Arguments, findings: &mut Findings) -> Option<Prepa
     };
     host::hostname(config, resolver.as_ref(), findings).await;
     host::certificate(config, findings);
+    dkim::records(config, resolver.as_ref(), findings).await;
     let lanes = host::spool(config, findings).await;
     let routes = match crate::route::build(config, &Registry::new()) {
         Ok(routes) => routes,

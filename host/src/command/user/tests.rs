@@ -259,3 +259,43 @@ fn removing_from_nothing_makes_nothing() {
     );
     assert!(!scratch.users().exists());
 }
+
+#[test]
+fn r6409_6_1_rights_of_a_user_are_set_and_shown() {
+    let scratch = Scratch::new(PLAIN_ONLY);
+    scratch.run("add alice@example.org", "secret").unwrap();
+    let said = scratch
+        .run("allow ALICE@example.org --sender info@example.org --sender @example.net --recipient *@example.org", "")
+        .unwrap();
+    assert_eq!(
+        said,
+        "alice@example.org sends as himself and as info@example.org *@example.net, to *@example.org\n"
+    );
+    let listed = scratch.run("list --json", "").unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(
+        shown["senders"],
+        serde_json::json!(["info@example.org", "*@example.net"])
+    );
+    assert_eq!(shown["recipients"], serde_json::json!(["*@example.org"]));
+    // Only what was named changes.
+    let said = scratch
+        .run("allow alice@example.org --no-senders", "")
+        .unwrap();
+    assert_eq!(
+        said,
+        "alice@example.org sends as himself, to *@example.org\n"
+    );
+    let said = scratch
+        .run("allow alice@example.org --any-recipient", "")
+        .unwrap();
+    assert_eq!(said, "alice@example.org sends as himself, to everybody\n");
+    for wrong in ["example.org", "*@", "a*@example.org"] {
+        let why = scratch
+            .run(&format!("allow alice@example.org --recipient {wrong}"), "")
+            .unwrap_err();
+        assert!(why.contains("is no address"), "{why}");
+    }
+    let why = scratch.run("allow bob --any-recipient", "").unwrap_err();
+    assert!(why.contains("no user bob"), "{why}");
+}

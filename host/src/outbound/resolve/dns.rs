@@ -166,6 +166,23 @@ impl Dns {
             .collect();
         some(exchangers, domain, "MX record")
     }
+
+    async fn strings(&self, of: &str, name: Name) -> Result<Vec<String>, ResolveError> {
+        let lookup = self.resolver.lookup(name, RecordType::TXT).await;
+        let lookup = lookup.map_err(|error| meaning(of, "TXT record", &error))?;
+        let texts: Vec<String> = lookup
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::TXT(text) => {
+                    Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned())
+                }
+                _ => None,
+            })
+            .take(MOST_RECORDS)
+            .collect();
+        some(texts, of, "TXT record")
+    }
 }
 
 #[async_trait]
@@ -187,6 +204,11 @@ impl Resolve for Dns {
     async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, ResolveError> {
         let name = absolute(domain).ok_or_else(|| unknown(domain))?;
         self.limited(domain, self.mail(domain, name)).await
+    }
+
+    async fn texts(&self, name: &str) -> Result<Vec<String>, ResolveError> {
+        let asked = absolute(name).ok_or_else(|| unknown(name))?;
+        self.limited(name, self.strings(name, asked)).await
     }
 }
 

@@ -42,7 +42,7 @@ pub enum ResolveError {
     Nothing {
         /// The name.
         name: String,
-        /// `address` or `MX record`.
+        /// `address`, `MX record` or `TXT record`.
         kind: &'static str,
     },
     /// Nobody could say.
@@ -79,6 +79,18 @@ pub trait Resolve: Send + Sync {
     /// # Errors
     /// [`ResolveError`].
     async fn exchangers(&self, domain: &str) -> Result<Vec<Exchanger>, ResolveError>;
+
+    /// The TXT records of a name, the strings of each joined. Never empty, like `exchangers`. Only for
+    /// who looks: nothing that delivers mail asks.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    async fn texts(&self, name: &str) -> Result<Vec<String>, ResolveError> {
+        Err(ResolveError::Unanswered {
+            name: name.to_owned(),
+            reason: "nobody is asked for TXT records".to_owned(),
+        })
+    }
 }
 
 /// Why names cannot be looked up at all.

@@ -84,4 +84,14 @@ impl Resolve for System {
             )),
         }
     }
+
+    async fn texts(&self, name: &str) -> Result<Vec<String>, ResolveError> {
+        match &*self.dns.current() {
+            Some(dns) => dns.texts(name).await,
+            None => Err(unanswered(
+                name,
+                format!("{RESOLV_CONF} names no DNS server to ask for TXT records"),
+            )),
+        }
+    }
 }

@@ -64,6 +64,7 @@ impl Desk {
             spool: Arc::clone(&faulty) as Arc<dyn Spool>,
             routes: Arc::new(move || Arc::clone(&current.lock().unwrap())),
             reporter: Arc::new(|| Arc::new(Reporter::new("mail.example.org"))),
+            signers: Arc::new(|| Arc::new(crate::dkim::Signers::default())),
             alarm: Arc::clone(&heard) as Arc<dyn Alarm>,
         };
         Self {
@@ -179,6 +180,35 @@ async fn r3461_5_2_8_one_report_tells_of_all_that_failed() {
 }
 
 #[tokio::test]
+async fn r6409_8_5_a_report_is_signed_where_its_domain_has_a_key() {
+    let mut desk = Desk::new(&[("*", Delivery::Discard)]);
+    let key = desk.state.path().join("key.pem");
+    crate::dkim::generate(&key, crate::dkim::Algorithm::Ed25519, 0).unwrap();
+    let signers = crate::dkim::Signers::new(&[crate::config::Dkim {
+        domains: vec!["mail.example.org".into()],
+        subdomains: false,
+        selector: "s1".into(),
+        key,
+        identity: None,
+        expire: None,
+    }]);
+    let signers = Arc::new(signers.unwrap());
+    desk.reports.signers = Arc::new(move || Arc::clone(&signers));
+    desk.fail("a-1", "alice@example.org", &["bob@example.net"], MAIL)
+        .await;
+    assert_eq!(desk.pay().await, 1);
+    let id = desk.reports().await.remove(0).0;
+    let content = desk.content(&id).await;
+    let (signature, rest) = content.split_once("\r\nFrom: ").unwrap();
+    assert!(signature.starts_with("DKIM-Signature: v=1; a=ed25519-sha256;"));
+    let tags = signature.replace("\r\n", "");
+    assert!(tags.contains("d=mail.example.org; s=s1;"), "{tags}");
+    assert!(rest.starts_with("Mail Delivery System"));
+    let detail = desk.spool.show(&id).await.unwrap();
+    assert!(detail.facts.unwrap().signed);
+}
+
+#[tokio::test]
 async fn a_report_is_held_where_its_route_holds() {
     let desk = Desk::new(&[("example.org", Delivery::Hold)]);
     desk.fail("a-1", "alice@example.org", &["bob@example.net"], MAIL)
@@ -291,6 +321,7 @@ async fn the_task_pays_when_it_is_told_and_ends_when_it_should() {
         spool: Arc::clone(spool) as Arc<dyn Spool>,
         routes: Arc::clone(&reports.routes),
         reporter: Arc::clone(&reports.reporter),
+        signers: Arc::clone(&reports.signers),
         alarm: Arc::clone(&reports.alarm),
     };
     let task = tokio::spawn(run(

@@ -13,7 +13,13 @@ const OFFERED: Offered = Offered {
 };
 
 fn read(argument: &str, smtputf8: bool) -> Result<ForwardPath, Defect> {
-    forward_path(argument.as_bytes(), &OFFERED, smtputf8, "mail.example.org")
+    forward_path(
+        argument.as_bytes(),
+        &OFFERED,
+        smtputf8,
+        "mail.example.org",
+        "",
+    )
 }
 
 fn mailbox(argument: &str) -> Result<String, Defect> {
@@ -82,7 +88,7 @@ fn r6531_3_5_a_a_mailbox_that_is_not_ascii_needs_smtputf8() {
     let read = read(argument, true).map(|recipient| recipient.mailbox);
     assert_eq!(read, Ok("\u{e9}@b.c".into()));
     // R6531-3.2: invalid UTF-8.
-    let invalid = forward_path(b"TO:<\xff@b.c>", &OFFERED, true, "h");
+    let invalid = forward_path(b"TO:<\xff@b.c>", &OFFERED, true, "h", "");
     assert_eq!(invalid, Err(Defect::BadRecipient));
 }
 
@@ -145,7 +151,7 @@ proptest! {
         "TO: ?<[a@.b\"\\\\>]{0,8}( (NOTIFY|ORCPT|X)=?[A-Za-z0-9;,+]{0,8}){0,3}"
             .prop_map(String::into_bytes),
     ], smtputf8: bool) {
-        match forward_path(&octets, &OFFERED, smtputf8, "mail.example.org") {
+        match forward_path(&octets, &OFFERED, smtputf8, "mail.example.org", "") {
             Ok(recipient) => {
                 let again = read(&format!("TO:<{}>", recipient.mailbox), true);
                 prop_assert_eq!(again.map(|again| again.mailbox), Ok(recipient.mailbox));
@@ -153,4 +159,40 @@ proptest! {
             Err(defect) => prop_assert_eq!(defect.reply().code / 100, 5),
         }
     }
+}
+
+#[test]
+fn r6409_4_2_b_only_a_configured_domain_completes_a_name_of_one_label() {
+    let read = |argument: &str, local_domain| {
+        let recipient = forward_path(
+            argument.as_bytes(),
+            &OFFERED,
+            false,
+            "mail.example.org",
+            local_domain,
+        );
+        recipient.map(|recipient| recipient.mailbox)
+    };
+    let local = "example.org";
+    assert_eq!(read("TO:<a@b>", local), Ok("a@b.example.org".into()));
+    assert_eq!(read("TO:<a@B>", local), Ok("a@B.example.org".into()));
+    assert_eq!(read("TO:<a@b>", ""), Err(Defect::RecipientNotQualified));
+    // Several labels, and what is no name, stay as they are.
+    assert_eq!(read("TO:<a@b.c>", local), Ok("a@b.c".into()));
+    assert_eq!(
+        read("TO:<a@[192.0.2.1]>", local),
+        Ok("a@[192.0.2.1]".into())
+    );
+    assert_eq!(
+        read("TO:<Postmaster>", local),
+        Ok("postmaster@mail.example.org".into())
+    );
+    // A completed name that no domain name may have.
+    let long = std::vec!["l".repeat(63); 4].join(".");
+    assert_eq!(
+        read("TO:<a@b>", &long),
+        Err(Defect::RecipientNotQualified),
+        "{}",
+        long.len()
+    );
 }

@@ -30,7 +30,7 @@ const ALL: Offered = Offered {
 };
 
 fn read(argument: &str, offered: &Offered) -> Result<(String, ReversePathParameters), Defect> {
-    reverse_path(argument.as_bytes(), offered, NOW)
+    reverse_path(argument.as_bytes(), offered, NOW, "")
 }
 
 /// The mailbox, where no parameter is given.
@@ -149,7 +149,7 @@ fn r6531_3_5_a_a_mailbox_that_is_not_ascii_needs_the_parameter() {
         assert!(mailbox(&format!("{argument} SMTPUTF8")).is_ok());
     }
     // R6531-3.2: invalid UTF-8.
-    let invalid = reverse_path(b"FROM:<\xe9@b.c> SMTPUTF8", &ALL, NOW);
+    let invalid = reverse_path(b"FROM:<\xe9@b.c> SMTPUTF8", &ALL, NOW, "");
     assert_eq!(invalid, Err(Defect::BadSender));
 }
 
@@ -317,7 +317,7 @@ proptest! {
             .prop_map(String::into_bytes),
     ]) {
         let octets: Vec<u8> = octets;
-        match reverse_path(&octets, &ALL, NOW) {
+        match reverse_path(&octets, &ALL, NOW, "") {
             Ok((mailbox, _)) if !mailbox.is_empty() => {
                 let again = format!("FROM:<{mailbox}> SMTPUTF8");
                 prop_assert_eq!(super::tests::mailbox(&again), Ok(mailbox));
@@ -326,4 +326,21 @@ proptest! {
             Err(defect) => prop_assert_eq!(defect.reply().code / 100, 5),
         }
     }
+}
+
+#[test]
+fn r6409_4_2_b_only_a_configured_domain_completes_a_name_of_one_label() {
+    let read = |argument: &str, local_domain| {
+        reverse_path(argument.as_bytes(), &ALL, NOW, local_domain).map(|(mailbox, _)| mailbox)
+    };
+    assert_eq!(
+        read("FROM:<scanner@printer> SIZE=1", "example.org"),
+        Ok("scanner@printer.example.org".into())
+    );
+    assert_eq!(
+        read("FROM:<scanner@printer>", ""),
+        Err(Defect::SenderNotQualified)
+    );
+    assert_eq!(read("FROM:<a@b.c>", "example.org"), Ok("a@b.c".into()));
+    assert_eq!(read("FROM:<>", "example.org"), Ok("".into()));
 }
