@@ -130,7 +130,7 @@ impl ListenerState {
                 mechanisms,
                 clear_text: listener.clear_text,
                 authentication_required: true,
-                extensions: Extensions::SMTPUTF8,
+                extensions: extensions(),
                 max_message_size: config.limits.message_size,
                 max_recipients: config.limits.recipients,
                 max_hold: 0,
@@ -177,6 +177,11 @@ impl ListenerState {
     pub fn requires_authentication(&self, peer: IpAddr) -> bool {
         self.required && !contains(&self.relay_networks, peer)
     }
+}
+
+/// What EHLO may list beyond the fixed keywords.
+fn extensions() -> Extensions {
+    Extensions::CHUNKING | Extensions::SMTPUTF8
 }
 
 /// IPv4 peers of a dual-stack socket are compared as IPv4.
