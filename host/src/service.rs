@@ -170,7 +170,7 @@ impl ListenerState {
                 mechanisms,
                 clear_text: listener.clear_text,
                 authentication_required: true,
-                extensions: Extensions::SMTPUTF8,
+                extensions: extensions(),
                 max_message_size: config.limits.message_size,
                 max_recipients: config.limits.recipients,
                 max_hold: 0,
@@ -247,6 +247,11 @@ impl ListenerState {
             && !contains(&self.relay_networks, peer)
             && !(self.relay_certificates && verified)
     }
+}
+
+/// What EHLO may list beyond the fixed keywords.
+fn extensions() -> Extensions {
+    Extensions::CHUNKING | Extensions::SMTPUTF8
 }
 
 /// IPv4 peers of a dual-stack socket are compared as IPv4.

@@ -13,7 +13,7 @@ pub const USER: (&str, &str) = ("alice", "secret");
 /// Whether a service with [`USER`] and routes for all domains, where anyone may send as anyone,
 /// answers as this transcript does, so that it can be played over a socket.
 pub fn ordinary(transcript: &Transcript) -> bool {
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 15] = [
         "tls",
         "mechanisms",
         "clear-text",
@@ -28,6 +28,7 @@ pub fn ordinary(transcript: &Transcript) -> bool {
         "ask-recipient",
         "max-size",
         "max-recipients",
+        "chunking",
     ];
     const ORDINARY: [&str; 4] = ["LOGIN", "NTLM", "PLAIN", "none"];
     let grant = format!("password {} {}", USER.0, USER.1);
@@ -38,6 +39,8 @@ pub fn ordinary(transcript: &Transcript) -> bool {
             && !(key == "mechanisms" && !value.split(' ').all(|name| ORDINARY.contains(&name)))
             // The configuration has no way to say "no limit".
             && !(key == "max-size" && value == "0")
+            // Nor one to switch this off.
+            && !(key == "chunking" && value == "no")
     });
     let mut asked = "";
     settings
@@ -75,6 +78,7 @@ pub fn settings(transcript: &Transcript) -> Result<(Settings, Peer), Mismatch> {
         clear_text: false,
         authentication_required: true,
         extensions: Extensions {
+            chunking: true,
             smtputf8: true,
             ..Extensions::default()
         },
