@@ -16,6 +16,7 @@
 //!   route/       where it goes
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
+//!   issuer/      tokens that clients show
 //!   report/      what senders are told
 //!   alarm        what administrators are told
 //!   control      the socket that the command line uses
@@ -30,6 +31,7 @@ pub mod connection;
 pub mod control;
 pub mod deliver;
 pub mod embedded;
+pub mod issuer;
 pub mod listener;
 pub mod log;
 pub mod oauth;

@@ -6,6 +6,7 @@
 use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
+use crate::issuer::Issuers;
 use crate::oauth::Registry;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
@@ -44,6 +45,8 @@ pub struct Runtime {
     pub users: Arc<dyn Users>,
     /// Who is who.
     pub authenticator: Arc<Authenticator>,
+    /// Whose tokens are good.
+    pub issuers: Arc<Issuers>,
 }
 
 impl Runtime {
@@ -56,6 +59,7 @@ impl Runtime {
         config: &Config,
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
+        issuers: Arc<Issuers>,
         tokens: &Registry,
     ) -> Result<Self, String> {
         let routes = Arc::new(route::build(config, tokens)?);
@@ -76,6 +80,7 @@ impl Runtime {
             },
             users,
             authenticator,
+            issuers,
         })
     }
 }
@@ -190,6 +195,8 @@ fn wire(mechanism: Mechanism) -> Wire {
         Mechanism::Ntlm => Wire::Ntlm,
         Mechanism::Login => Wire::Login,
         Mechanism::Plain => Wire::Plain,
+        Mechanism::Oauthbearer => Wire::Oauthbearer,
+        Mechanism::Xoauth2 => Wire::Xoauth2,
     }
 }
 

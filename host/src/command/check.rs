@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::failed;
-use crate::config::{Config, Deliver, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
+use crate::config::{Backend, Config, Deliver, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
 use crate::users::{Record, UsersError, file};
 use account::Account;
 
@@ -169,6 +169,9 @@ fn users(
     findings: &mut Vec<Finding>,
 ) -> usize {
     const KEY: &str = "auth.path";
+    if config.auth.backend == Backend::Oauth {
+        return 0;
+    }
     let path = &config.auth.path;
     let mut found = |level, text: String| findings.push(loaded.finding(level, KEY, text));
     let records = match file::read(path) {

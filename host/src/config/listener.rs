@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use super::reader::{Section, Value, nearest, one_of};
-use super::{keys, rules};
+use super::{AuthSettings, Backend, keys, rules};
 
 /// How TLS comes to a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +38,36 @@ pub enum Mechanism {
     Login,
     /// RFC 4616.
     Plain,
+    /// RFC 7628.
+    Oauthbearer,
+    /// XOAUTH2 of Google and Microsoft.
+    Xoauth2,
 }
 
 impl Mechanism {
-    /// All of them, the strongest first.
-    pub const ALL: [Self; 3] = [Self::Ntlm, Self::Login, Self::Plain];
+    /// All of them, the strongest first; then those for tokens, which whoever has one looks for by
+    /// name.
+    pub const ALL: [Self; 5] = [
+        Self::Ntlm,
+        Self::Login,
+        Self::Plain,
+        Self::Oauthbearer,
+        Self::Xoauth2,
+    ];
+
+    /// What a listener offers that says nothing about it: all that can be verified.
+    pub fn usual(auth: &AuthSettings) -> Vec<Self> {
+        let fits = |mechanism: &Self| match mechanism.takes_token() {
+            true => !auth.issuers.is_empty(),
+            false => auth.backend != Backend::Oauth,
+        };
+        Self::ALL.into_iter().filter(fits).collect()
+    }
+
+    /// Whether it takes an access token, and no password.
+    pub fn takes_token(self) -> bool {
+        matches!(self, Self::Oauthbearer | Self::Xoauth2)
+    }
 
     /// As the configuration file writes it.
     pub fn name(self) -> &'static str {
@@ -50,19 +75,19 @@ impl Mechanism {
             Self::Ntlm => "ntlm",
             Self::Login => "login",
             Self::Plain => "plain",
+            Self::Oauthbearer => "oauthbearer",
+            Self::Xoauth2 => "xoauth2",
         }
     }
 }
 
 /// Mechanisms of later versions.
-const LATER: [&str; 8] = [
+const LATER: [&str; 6] = [
     "scram-sha-256-plus",
     "scram-sha-256",
     "scram-sha-1-plus",
     "scram-sha-1",
     "cram-md5",
-    "xoauth2",
-    "oauthbearer",
     "external",
 ];
 
@@ -82,7 +107,8 @@ pub struct Listener {
     /// PLAIN and LOGIN without TLS too. Default false (RFC 4954 section 4).
     pub clear_text: bool,
     /// What AUTH offers, in this order. Default NTLM, LOGIN, PLAIN: the strongest first, since
-    /// many clients take the first that they know.
+    /// many clients take the first that they know; with `[[auth.issuer]]` OAUTHBEARER and XOAUTH2
+    /// too.
     pub mechanisms: Vec<Mechanism>,
     /// A bare LF counts as CRLF. Default false: refused, because servers that take it can be made
     /// to see two messages in one (RFC 5321 section 2.3.8).
@@ -97,7 +123,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn at(address: SocketAddr, tls: ListenerTls) -> Self {
+    fn at(address: SocketAddr, tls: ListenerTls, mechanisms: Vec<Mechanism>) -> Self {
         Self {
             address,
             tls,
@@ -105,7 +131,7 @@ impl Listener {
             networks: None,
             relay_networks: Vec::new(),
             clear_text: false,
-            mechanisms: Mechanism::ALL.to_vec(),
+            mechanisms,
             bare_lf_convert: false,
             legacy_auth_line: false,
             keep_bcc: false,
@@ -114,10 +140,11 @@ impl Listener {
     }
 
     /// What a file without listeners gives.
-    pub fn defaults() -> Vec<Self> {
+    pub fn defaults(auth: &AuthSettings) -> Vec<Self> {
+        let usual = || Mechanism::usual(auth);
         vec![
-            Self::at(everywhere(587), ListenerTls::Starttls),
-            Self::at(everywhere(465), ListenerTls::Implicit),
+            Self::at(everywhere(587), ListenerTls::Starttls, usual()),
+            Self::at(everywhere(465), ListenerTls::Implicit, usual()),
         ]
     }
 
@@ -139,29 +166,31 @@ impl Listener {
         open || contains(&self.relay_networks, peer)
     }
 
-    /// Whether AUTH can ever offer `mechanism` here: LOGIN and PLAIN need TLS or `clear-text`.
+    /// Whether AUTH can ever offer `mechanism` here: tokens need TLS, LOGIN and PLAIN that or
+    /// `clear-text`.
     pub fn offers(&self, mechanism: Mechanism) -> bool {
-        let private =
-            mechanism == Mechanism::Ntlm || self.tls != ListenerTls::None || self.clear_text;
+        let private = mechanism == Mechanism::Ntlm
+            || self.tls != ListenerTls::None
+            || (self.clear_text && !mechanism.takes_token());
         self.auth != ListenerAuth::Off && private && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>) -> Vec<Self> {
+    pub(super) fn read_all(top: &Section<'_>, auth: &AuthSettings) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
-            return Self::defaults();
+            return Self::defaults(auth);
         };
         if sections.is_empty() {
             top.error(
                 "listener",
                 "is empty; leave it out for the ports 587 and 465",
             );
-            return Self::defaults();
+            return Self::defaults(auth);
         }
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section);
-            rules::listener(section, &listener);
+            let (listener, address) = Self::read(section, auth);
+            rules::listener(section, &listener, auth);
             listeners.push(listener);
             addresses.push(address);
         }
@@ -170,7 +199,7 @@ impl Listener {
     }
 
     /// The listener, and its address unless that was wrong.
-    fn read(section: &Section<'_>) -> (Self, Option<SocketAddr>) {
+    fn read(section: &Section<'_>, defaults: &AuthSettings) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
                 ("none", ListenerTls::None),
@@ -204,6 +233,15 @@ impl Listener {
                 .and_then(|value| value.boolean())
                 .unwrap_or(false)
         };
+        let usual = || {
+            let mut usual = Mechanism::usual(defaults);
+            // Nothing is said about what was not asked for.
+            usual.retain(|mechanism| tls != ListenerTls::None || !mechanism.takes_token());
+            usual
+        };
+        let mechanisms = section
+            .value("mechanisms")
+            .map_or_else(usual, |value| read_mechanisms(&value));
         let listener = Self {
             auth: auth.unwrap_or(ListenerAuth::Required),
             networks: section.value("networks").map(|value| read_networks(&value)),
@@ -212,9 +250,6 @@ impl Listener {
                 .map(|value| read_networks(&value))
                 .unwrap_or_default(),
             clear_text: flag("clear-text"),
-            mechanisms: section
-                .value("mechanisms")
-                .map_or_else(|| Mechanism::ALL.to_vec(), |value| read_mechanisms(&value)),
             bare_lf_convert: section
                 .value("bare-lf")
                 .and_then(|value| value.choice(&[("reject", false), ("convert", true)]))
@@ -225,7 +260,7 @@ impl Listener {
                 .value("check-header-domains")
                 .and_then(|value| value.boolean())
                 .unwrap_or(true),
-            ..Self::at(address, tls)
+            ..Self::at(address, tls, mechanisms)
         };
         (listener, good)
     }

@@ -4,10 +4,17 @@ use std::net::SocketAddr;
 
 use super::listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
 use super::reader::Section;
-use super::{Config, keys};
+use super::{AuthSettings, Backend, Config, keys};
 
 /// Rules between tables.
 pub(super) fn check(config: &Config, top: &Section<'_>) {
+    let tokens = [Mechanism::Oauthbearer, Mechanism::Xoauth2];
+    if !config.auth.issuers.is_empty() && !tokens.iter().any(|m| config.offers(*m)) {
+        top.warning(
+            "auth.issuer",
+            "has no effect: no listener offers \"oauthbearer\" or \"xoauth2\", which need TLS",
+        );
+    }
     let encrypted = config
         .listeners
         .iter()
@@ -22,8 +29,9 @@ pub(super) fn check(config: &Config, top: &Section<'_>) {
 }
 
 /// Rules within one listener.
-pub(super) fn listener(section: &Section<'_>, listener: &Listener) {
+pub(super) fn listener(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
     authentication(section, listener);
+    verifiable(section, listener, auth);
     networks(section, listener);
     match (listener.address.port(), listener.tls) {
         (465, ListenerTls::None | ListenerTls::Starttls) => section.warning(
@@ -69,18 +77,24 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
         }
         return;
     }
-    let lost: Vec<&str> = listener
+    let lost: Vec<Mechanism> = listener
         .mechanisms
         .iter()
-        .filter(|m| !listener.offers(**m))
-        .map(|m| m.name())
+        .copied()
+        .filter(|m| !listener.offers(*m))
         .collect();
     if !lost.is_empty() {
-        // RFC 4954 section 4 (profile R4954-4-l)
+        // RFC 4954 section 4 (profile R4954-4-l), RFC 7628 section 3
+        let remedy = match lost.iter().all(|m| m.takes_token()) {
+            true => "tokens to everybody on the way; use tls = \"starttls\"",
+            false => {
+                "passwords to everybody on the way; use tls = \"starttls\", or clear-text = true"
+            }
+        };
+        let names: Vec<&str> = lost.iter().map(|m| m.name()).collect();
         let text = format!(
-            "{} will never be offered: with tls = \"none\" it would show passwords to everybody on \
-             the way; use tls = \"starttls\", or clear-text = true",
-            lost.join(" and ")
+            "{} will never be offered: with tls = \"none\" it would show {remedy}",
+            names.join(" and ")
         );
         let key = if section.value("mechanisms").is_some() {
             "mechanisms"
@@ -96,6 +110,33 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
     }
     if listener.clear_text {
         clear_text(section, listener);
+    }
+}
+
+/// What is offered must have somebody who can verify it.
+fn verifiable(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
+    if listener.auth == ListenerAuth::Off {
+        return;
+    }
+    let names = |fits: &dyn Fn(Mechanism) -> bool| {
+        let fitting = listener.mechanisms.iter().filter(|m| fits(**m));
+        let names: Vec<&str> = fitting.map(|m| m.name()).collect();
+        (!names.is_empty()).then(|| names.join(" and "))
+    };
+    if auth.issuers.is_empty()
+        && let Some(names) = names(&Mechanism::takes_token)
+    {
+        let text = format!("{names} needs [[auth.issuer]], which says whose tokens are good");
+        section.error("mechanisms", text);
+    }
+    if auth.backend == Backend::Oauth
+        && let Some(names) = names(&|mechanism| !mechanism.takes_token())
+    {
+        let text = format!(
+            "{names} needs users with passwords, and backend = \"oauth\" has none; use \
+             \"oauthbearer\" and \"xoauth2\""
+        );
+        section.error("mechanisms", text);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The questions that a session asks, answered.
 
 use super::{Connection, authority};
+use crate::issuer::Presented;
 use crate::route::Query;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question};
+use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question, TokenCheck};
 use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, Reply};
 use crate::timeout;
-use crate::users::{Unverified, Verdict};
+use crate::users::{Unverified, Verdict, refusal};
+use std::sync::Arc;
 use tokio::time::timeout as within;
 
 impl Connection {
@@ -18,7 +20,7 @@ impl Connection {
                 self.reverse_path.clone_from(&reverse_path);
                 let judgement =
                     authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
-                Ok(self.judged("sender", &reverse_path, judgement))
+                Ok(judged("the user may not send as this address", judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
@@ -28,7 +30,10 @@ impl Connection {
                     mailbox: &forward_path.mailbox,
                 };
                 let judgement = self.authority.recipient(&runtime.routes, &query);
-                Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
+                Ok(judged(
+                    "no route leads there, or this peer may not use it",
+                    judgement.map(|_| ()),
+                ))
             }
             Question::Password(check) => {
                 // PLAIN and LOGIN ask the same; either must be allowed.
@@ -43,10 +48,15 @@ impl Connection {
                 let verdict = within(timeout::ANSWER, self.ntlm(response)).await;
                 Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable)))
             }
+            Question::Token(check) => {
+                self.may(&[check.mechanism])?;
+                self.slow().await;
+                let verdict = within(timeout::ANSWER, self.token(check)).await;
+                Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable)))
+            }
             Question::CramMd5(_)
             | Question::ScramFirst(_)
             | Question::ScramFinal(_)
-            | Question::Token(_)
             | Question::External(_) => {
                 Err(SandboxError::violation("a mechanism that was not enabled"))
             }
@@ -70,17 +80,6 @@ impl Connection {
         }
     }
 
-    /// The session tells the peer; the log names the mailbox, quoted, since a peer chose it.
-    fn judged(&self, what: &str, mailbox: &str, judgement: Result<(), Reply>) -> Answer {
-        match judgement {
-            Ok(()) => Answer::Accepted,
-            Err(reply) => {
-                tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), ?mailbox, code = reply.code, "refused: {what} is not permitted");
-                Answer::Rejected(reply)
-            }
-        }
-    }
-
     /// Replies that are ready do not wait for a slow answer.
     async fn slow(&mut self) {
         // A lost connection shows itself at the next read.
@@ -98,6 +97,19 @@ impl Connection {
                 &check.user,
                 &password,
             )
+            .await
+    }
+
+    async fn token(&self, check: TokenCheck) -> Verdict {
+        let token = zeroize::Zeroizing::new(check.token);
+        let presented = Presented {
+            authorization: &check.authorization,
+            user: &check.user,
+            token: &token,
+        };
+        let issuers = Arc::clone(&self.service.runtime().issuers);
+        issuers
+            .judge(self.peer.ip().to_canonical(), &presented)
             .await
     }
 
@@ -130,6 +142,17 @@ impl Connection {
             Verdict::Refused => Answer::Refused,
             Verdict::Disabled => Answer::Disabled,
             Verdict::Unavailable => Answer::Unavailable,
+        }
+    }
+}
+
+/// The session tells the peer, the log why.
+fn judged(reason: &str, judgement: Result<(), Reply>) -> Answer {
+    match judgement {
+        Ok(()) => Answer::Accepted,
+        Err(reply) => {
+            refusal::note("", reason);
+            Answer::Rejected(reply)
         }
     }
 }

@@ -37,11 +37,13 @@ impl Authority {
         tls: bool,
         identity: Option<&str>,
     ) -> bool {
-        let clear_text = matches!(mechanism, Mechanism::Plain | Mechanism::Login);
-        self.welcome
-            && identity.is_none()
-            && self.mechanisms.contains(&mechanism)
-            && (tls || !clear_text || self.clear_text)
+        let private = match mechanism {
+            Mechanism::Plain | Mechanism::Login => tls || self.clear_text,
+            // RFC 7628 section 3, R7628-3.1: always.
+            Mechanism::Xoauth2 | Mechanism::Oauthbearer => tls,
+            _ => true,
+        };
+        self.welcome && identity.is_none() && self.mechanisms.contains(&mechanism) && private
     }
 
     /// May mail be taken now? (R6409-3.3, R6409-4.3)

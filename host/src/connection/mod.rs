@@ -7,6 +7,7 @@
 //!   authority   what a session may do, whoever built it
 //!   answer      the questions that a session asks
 //!   message     the message on its way into the spool
+//!   refused     what the log says of commands that were refused
 //!   wait        reading and writing, and what happens while neither goes on
 //! ```
 //!
@@ -16,13 +17,13 @@ mod answer;
 pub mod authority;
 mod buffer;
 mod message;
+mod refused;
 mod transport;
 mod wait;
 
 pub use buffer::Buffers;
 pub use transport::Transport;
 
-use crate::sandbox::printable;
 use crate::sandbox::server::ServerSession;
 use crate::sandbox::v0_1::server::{Action, Admission, Peer, Progress, Settings, TlsPolicy};
 use crate::sandbox::v0_1::types::{Dismissal, Phase, TlsFacts};
@@ -32,6 +33,7 @@ use crate::{timeout, tls};
 use authority::Authority;
 use buffer::Buffer;
 use message::Message;
+use refused::Tried;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -87,6 +89,8 @@ pub struct Connection {
     message: Option<Message>,
     /// Identifier of a message that is durable while its peer has not been told so.
     untold: Option<String>,
+    /// Who the peer says it is, and why that was not believed.
+    tried: Tried,
     /// What the session knows of the service's end.
     dismissed: Ending,
     /// When the peer has to be somebody, if it has to.
@@ -179,6 +183,7 @@ async fn run(
         out: Vec::new(),
         message: None,
         untold: None,
+        tried: Tried::default(),
         dismissed: Ending::Running,
         patience_ends: Instant::now() + timeout::ANONYMOUS,
     };
@@ -298,9 +303,7 @@ impl Connection {
                             self.begin_message(envelope)?;
                         }
                     }
-                    Action::Report(text) => {
-                        tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), reason = %printable(&text), "refused");
-                    }
+                    Action::Report(text) => self.refused(&text),
                     Action::StartTls | Action::Close => end = Some(action),
                     // The form of an answer forbids it while BINARYMIME is not enabled.
                     Action::Pass(_) => {}
@@ -326,7 +329,7 @@ impl Connection {
                     Next::Wait(progress.waiting_for)
                 });
             };
-            let answer = self.answer(question).await?;
+            let answer = self.attend(question).await?;
             progress = self.session.resume(&answer)?;
             self.untold = None;
             self.buffer.answered();

@@ -18,7 +18,7 @@ use super::argon::{Argon, ArgonError, Cost};
 use super::backoff::{Backoff, Policy, machine};
 use super::cache::Cache;
 use super::turns::{Turn, Turns};
-use super::{Names, NtHash, Record, Users, UsersError};
+use super::{Names, NtHash, Record, Users, UsersError, refusal};
 
 /// The answer to an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,7 @@ impl Authenticator {
     ) -> Verdict {
         // RFC 4616 section 2 (R4616-2-a, XLOGIN-2-c): nobody has an empty name or password.
         if user.is_empty() || password.is_empty() {
+            refusal::note(user, "the name or the password is empty");
             return Verdict::Refused;
         }
         let Some(attempt) = self.attempt(peer, user).await else {
@@ -189,7 +190,7 @@ impl Authenticator {
         let key = self.names.counted(user);
         let turn = self.turns.take((machine(peer), key.clone()));
         let Ok(Some(turn)) = tokio::time::timeout(self.most_queued, turn).await else {
-            tracing::info!(%peer, user, "too many attempts at once");
+            refusal::note(user, "too many attempts at once");
             return None;
         };
         let attempt = Attempt {
@@ -309,7 +310,7 @@ impl Attempt<'_> {
     }
 
     fn log(&self, reason: &str) {
-        tracing::info!(peer = %self.peer, user = self.user, reason, "authentication refused");
+        refusal::note(self.user, reason);
     }
 }
 

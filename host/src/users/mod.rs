@@ -16,11 +16,12 @@
 pub mod argon;
 pub mod authenticator;
 pub mod backoff;
-mod bounded;
+pub(crate) mod bounded;
 pub mod cache;
 pub mod file;
 pub mod names;
 pub mod record;
+pub mod refusal;
 pub mod senders;
 mod turns;
 
@@ -49,6 +50,21 @@ pub trait Users: Send + Sync {
     /// What is known of this name at once: sender rights are asked for at every MAIL. A backend that
     /// is far away answers from what it last found.
     fn known(&self, name: &str) -> Option<Arc<Record>>;
+}
+
+/// `backend = "oauth"`: nobody is known here but by a token.
+#[derive(Debug, Clone, Copy)]
+pub struct NoUsers;
+
+#[async_trait]
+impl Users for NoUsers {
+    async fn find(&self, _: &str) -> Result<Option<Arc<Record>>, UsersError> {
+        Ok(None)
+    }
+
+    fn known(&self, _: &str) -> Option<Arc<Record>> {
+        None
+    }
 }
 
 /// Why users cannot be known or changed.
