@@ -3,7 +3,9 @@
 //! [`Runtime`] is what a reload replaces as a whole; a connection takes the one in force when it
 //! needs it. Everything else lives as long as the service.
 
-use crate::config::{Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy};
+use crate::config::{
+    ClientCertificates, Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy,
+};
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
 use crate::issuer::Issuers;
@@ -16,10 +18,11 @@ use crate::sandbox::v0_1::verifier::NtlmPolicy;
 use crate::sandbox::verifier::Verifier;
 use crate::spool::Spool;
 use crate::tls::Certificates;
-use crate::users::{Authenticator, OwnAddresses, Users};
+use crate::users::{Authenticator, Completion, Holding, Kind, OwnAddresses, Users};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -47,6 +50,8 @@ pub struct Runtime {
     pub authenticator: Arc<Authenticator>,
     /// Whose tokens are good.
     pub issuers: Arc<Issuers>,
+    /// Gives users the verifiers that they lack.
+    pub completion: Arc<Completion>,
 }
 
 impl Runtime {
@@ -78,6 +83,7 @@ impl Runtime {
                 require_integrity: config.auth.ntlm_mic_required,
                 require_binding: false,
             },
+            completion: Completion::new(Arc::clone(&users)),
             users,
             authenticator,
             issuers,
@@ -108,6 +114,10 @@ pub struct ListenerState {
     pub starttls: bool,
     /// Settings that all its sessions share.
     pub template: Settings,
+    /// Whose client certificates are good; `None`: none is asked for.
+    pub client_authorities: Option<PathBuf>,
+    mechanisms_by_default: bool,
+    relay_certificates: bool,
     required: bool,
     networks: Option<Vec<IpNet>>,
     relay_networks: Vec<IpNet>,
@@ -116,12 +126,21 @@ pub struct ListenerState {
 impl ListenerState {
     /// The state of this listener.
     pub fn new(config: &Config, listener: &Listener) -> Self {
-        let mechanisms = if listener.auth == ListenerAuth::Off {
-            Vec::new()
-        } else {
-            listener.mechanisms.iter().map(|own| wire(*own)).collect()
+        // What cannot work here at all; what needs TLS first is the session's to know.
+        let mechanisms = listener
+            .mechanisms
+            .iter()
+            .filter(|mechanism| mechanism.shows_password() || listener.offers(**mechanism))
+            .map(|own| wire(*own));
+        let mechanisms = match listener.auth {
+            ListenerAuth::Off => Vec::new(),
+            _ => mechanisms.collect(),
         };
+        let asks = listener.client_certificate != ClientCertificates::Off;
         Self {
+            client_authorities: listener.client_authorities.clone().filter(|_| asks),
+            mechanisms_by_default: listener.mechanisms_by_default,
+            relay_certificates: listener.relay_certificates && asks,
             implicit: listener.tls == ListenerTls::Implicit,
             starttls: listener.tls == ListenerTls::Starttls,
             required: listener.auth == ListenerAuth::Required,
@@ -156,7 +175,7 @@ impl ListenerState {
                 },
                 legacy_auth_line: listener.legacy_auth_line,
                 local_domain: String::new(),
-                certificate_required: false,
+                certificate_required: listener.client_certificate == ClientCertificates::Required,
             },
         }
     }
@@ -168,9 +187,34 @@ impl ListenerState {
             .is_none_or(|networks| contains(networks, peer))
     }
 
-    /// Whether this peer may relay without an identity (R6409-3.3).
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        contains(&self.relay_networks, peer)
+    /// What AUTH may offer now (R4954-3-a, R2195-2-b): what some user has a verifier for. SCRAM where
+    /// nobody asked for it by name: only once all users have one, because clients prefer it and do
+    /// not all try another mechanism after it.
+    pub fn mechanisms(&self, users: &dyn Users) -> Vec<Wire> {
+        let offered = |wire: &Wire| {
+            let own = Mechanism::ALL.into_iter().find(|own| self::wire(*own) == *wire);
+            let Some((own, kind)) = own.and_then(|own| Some((own, Kind::of(own)?))) else {
+                return true;
+            };
+            match users.holding(kind) {
+                Holding::All => true,
+                Holding::Some => !(self.mechanisms_by_default && own.is_scram()),
+                Holding::Nobody => false,
+            }
+        };
+        self.template
+            .mechanisms
+            .iter()
+            .copied()
+            .filter(offered)
+            .collect()
+    }
+
+    /// Whether this peer may relay without an identity (R6409-3.3): by its network, or by its verified
+    /// certificate.
+    pub fn trusts(&self, peer: IpAddr, verified: bool) -> bool {
+        (self.relay_certificates && verified)
+            || contains(&self.relay_networks, peer)
             || (self.template.mechanisms.is_empty()
                 && self
                     .networks
@@ -178,9 +222,12 @@ impl ListenerState {
                     .is_some_and(|networks| contains(networks, peer)))
     }
 
-    /// Whether this peer must say who it is (R6409-4.3): not if its network may relay.
-    pub fn requires_authentication(&self, peer: IpAddr) -> bool {
-        self.required && !contains(&self.relay_networks, peer)
+    /// Whether this peer must say who it is (R6409-4.3): not if its network or its certificate may
+    /// relay.
+    pub fn requires_authentication(&self, peer: IpAddr, verified: bool) -> bool {
+        self.required
+            && !contains(&self.relay_networks, peer)
+            && !(self.relay_certificates && verified)
     }
 }
 
@@ -192,6 +239,12 @@ fn contains(networks: &[IpNet], peer: IpAddr) -> bool {
 
 fn wire(mechanism: Mechanism) -> Wire {
     match mechanism {
+        Mechanism::External => Wire::External,
+        Mechanism::ScramSha256Plus => Wire::ScramSha256Plus,
+        Mechanism::ScramSha1Plus => Wire::ScramSha1Plus,
+        Mechanism::ScramSha256 => Wire::ScramSha256,
+        Mechanism::ScramSha1 => Wire::ScramSha1,
+        Mechanism::CramMd5 => Wire::CramMd5,
         Mechanism::Ntlm => Wire::Ntlm,
         Mechanism::Login => Wire::Login,
         Mechanism::Plain => Wire::Plain,

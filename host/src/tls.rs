@@ -1,11 +1,12 @@
-//! TLS for listeners: certificate and key from PEM files or self-signed, reloaded without a
-//! restart, and what a session may know of a handshake.
+//! TLS for listeners: certificate and key from PEM files or self-signed, whose client certificates
+//! are good, all reloaded without a restart; and what a session may know of a handshake.
 //!
 //! RFC 8314 section 4.1: TLS 1.2 and later. RFC 5929 section 4 and RFC 9266: channel binding.
 
 use crate::sandbox::v0_1::types::TlsFacts;
 use arc_swap::ArcSwap;
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,8 +16,14 @@ use std::time::SystemTime;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{self, ProtocolVersion, ServerConfig, ServerConnection};
+use tokio_rustls::rustls::{
+    self, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+};
+use x509_parser::oid_registry as oid;
+use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 /// What can go wrong with certificates and keys.
 #[derive(Debug, thiserror::Error)]
@@ -49,25 +56,56 @@ pub enum TlsError {
         /// What rustls says.
         source: rustls::Error,
     },
+    /// No client certificate can be checked against these.
+    #[error("cannot use the client authorities in {}: {reason}", path.display())]
+    Authorities {
+        /// Which file.
+        path: PathBuf,
+        /// What rustls says.
+        reason: String,
+    },
     /// A self-signed certificate cannot be made or kept.
     #[error("cannot make a self-signed certificate: {0}")]
     SelfSigned(String),
 }
 
-/// What a listener needs for a handshake, and what goes with it.
+/// RFC 8314 section 4.1 (R8314-4.1): nothing before TLS 1.2, and no setting for it.
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+
+/// What listeners need for a handshake, and what goes with it.
 pub struct Identity {
-    /// For the acceptor.
+    /// For the acceptor of listeners that ask for no client certificate.
     pub config: Arc<ServerConfig>,
+    /// For those that do, by the file of the authorities that they believe.
+    asking: BTreeMap<PathBuf, Arc<ServerConfig>>,
     /// RFC 5929 section 4.1, where the certificate's signature names a hash.
     pub server_end_point: Option<Vec<u8>>,
 }
 
-/// Certificate and key of the service, replaced when their files change.
-pub struct Certificates {
+impl Identity {
+    /// For a listener that believes these authorities of client certificates, or asks for none;
+    /// `None`: they were not named when the service was started.
+    pub fn config(&self, authorities: Option<&Path>) -> Option<&Arc<ServerConfig>> {
+        match authorities {
+            None => Some(&self.config),
+            Some(path) => self.asking.get(path),
+        }
+    }
+}
+
+/// The files that an [`Identity`] is made of.
+struct Files {
     certificate: PathBuf,
     key: PathBuf,
+    authorities: Vec<PathBuf>,
+}
+
+/// Certificate and key of the service, and the authorities of client certificates; replaced when
+/// their files change.
+pub struct Certificates {
+    files: Files,
     current: ArcSwap<Identity>,
-    seen: std::sync::Mutex<[Option<SystemTime>; 2]>,
+    seen: std::sync::Mutex<Vec<Option<SystemTime>>>,
 }
 
 impl Certificates {
@@ -77,11 +115,28 @@ impl Certificates {
     ///
     /// [`TlsError`] naming the file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let seen = modified(certificate, key);
-        Ok(Self {
-            current: ArcSwap::from_pointee(read(certificate, key)?),
+        Self::load_with(certificate, key, Vec::new())
+    }
+
+    /// Reads both files, and those with authorities of client certificates.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] naming the file.
+    pub fn load_with(
+        certificate: &Path,
+        key: &Path,
+        authorities: Vec<PathBuf>,
+    ) -> Result<Self, TlsError> {
+        let files = Files {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
+            authorities,
+        };
+        let seen = files.modified();
+        Ok(Self {
+            current: ArcSwap::from_pointee(files.read()?),
+            files,
             seen: std::sync::Mutex::new(seen),
         })
     }
@@ -91,14 +146,14 @@ impl Certificates {
         self.current.load_full()
     }
 
-    /// Reads the files again if they have changed; says whether a new pair is in force. An
-    /// unusable pair leaves the old one in force.
+    /// Reads the files again if they have changed; says whether new ones are in force. If one of
+    /// them is unusable, the old ones stay in force.
     ///
     /// # Errors
     ///
     /// [`TlsError`] naming the file; told once for each change of the files.
     pub fn refresh(&self) -> Result<bool, TlsError> {
-        let now = modified(&self.certificate, &self.key);
+        let now = self.files.modified();
         {
             let mut seen = self
                 .seen
@@ -109,40 +164,84 @@ impl Certificates {
             }
             *seen = now;
         }
-        self.current
-            .store(Arc::new(read(&self.certificate, &self.key)?));
+        self.current.store(Arc::new(self.files.read()?));
         Ok(true)
     }
 }
 
-fn modified(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
-    [certificate, key].map(|path| {
-        fs::metadata(path)
-            .and_then(|metadata| metadata.modified())
-            .ok()
-    })
+impl Files {
+    fn modified(&self) -> Vec<Option<SystemTime>> {
+        [&self.certificate, &self.key]
+            .into_iter()
+            .chain(&self.authorities)
+            .map(|path| {
+                fs::metadata(path)
+                    .and_then(|metadata| metadata.modified())
+                    .ok()
+            })
+            .collect()
+    }
+
+    fn read(&self) -> Result<Identity, TlsError> {
+        let chain = read_chain(&self.certificate)?;
+        let server_end_point = chain.first().and_then(|leaf| end_point(leaf));
+        let asking = self.authorities.iter().map(|path| {
+            let config = self.config(&chain, Some(client_verifier(path)?))?;
+            Ok((path.clone(), config))
+        });
+        Ok(Identity {
+            config: self.config(&chain, None)?,
+            asking: asking.collect::<Result<_, TlsError>>()?,
+            server_end_point,
+        })
+    }
+
+    fn config(
+        &self,
+        chain: &[CertificateDer<'static>],
+        verifier: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let private = read_key(&self.key)?;
+        ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&VERSIONS)
+            .and_then(|builder| {
+                match verifier {
+                    Some(verifier) => builder.with_client_cert_verifier(verifier),
+                    None => builder.with_no_client_auth(),
+                }
+                .with_single_cert(chain.to_vec(), private)
+            })
+            .map(Arc::new)
+            .map_err(|source| TlsError::Pair {
+                certificate: self.certificate.clone(),
+                key: self.key.clone(),
+                source,
+            })
+    }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<Identity, TlsError> {
-    let chain = read_chain(certificate)?;
-    let private = read_key(key)?;
-    let server_end_point = chain.first().and_then(|leaf| end_point(leaf));
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .and_then(|builder| {
-            builder
-                .with_no_client_auth()
-                .with_single_cert(chain, private)
-        })
-        .map_err(|source| TlsError::Pair {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        })?;
-    Ok(Identity {
-        config: Arc::new(config),
-        server_end_point,
-    })
+/// Asks for a client certificate. One that is not good ends the handshake; none is let through, and
+/// where one is demanded the session says so (RFC 3207 section 4.1), which an alert would not.
+///
+/// # Errors
+///
+/// [`TlsError`] naming the file.
+pub fn client_verifier(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let unusable = |reason: String| TlsError::Authorities {
+        path: authorities.to_owned(),
+        reason,
+    };
+    for certificate in read_chain(authorities)? {
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(error.to_string()))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unusable(error.to_string()))
 }
 
 /// The certificates of a PEM file, leaf first.
@@ -186,25 +285,45 @@ fn slurp(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// RFC 5929 section 4.1: the certificate's hash with its signature's hash; MD5 and SHA-1 become
-/// SHA-256; without a single hash (Ed25519) there is none.
+/// RFC 5929 section 4.1 (R5929-4): the certificate's hash with its signature's hash; MD5 and SHA-1
+/// become SHA-256; without a single hash (Ed25519) there is none.
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
-    match algorithm.as_str() {
-        // md5, sha1, sha224 and sha256 with RSA; ecdsa-with-SHA1 and -SHA256.
-        "1.2.840.113549.1.1.4"
-        | "1.2.840.113549.1.1.5"
-        | "1.2.840.113549.1.1.11"
-        | "1.2.840.10045.4.1"
-        | "1.2.840.10045.4.3.2" => Some(Sha256::digest(certificate).to_vec()),
-        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => {
-            Some(Sha384::digest(certificate).to_vec())
-        }
-        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => {
-            Some(Sha512::digest(certificate).to_vec())
-        }
-        _ => None,
+    let signature = &parsed.signature_algorithm;
+    // RFC 4055 section 3.1: the hash of RSASSA-PSS is among its parameters.
+    let parameters = SignatureAlgorithm::try_from(signature);
+    let hash = match &parameters {
+        Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) => parameters.hash_algorithm_oid(),
+        _ => &signature.algorithm,
+    };
+    let is = |all: &[oid::Oid<'_>]| all.contains(hash);
+    if is(&[
+        oid::OID_PKCS1_MD5WITHRSAENC,
+        oid::OID_PKCS1_SHA1WITHRSA,
+        oid::OID_PKCS1_SHA256WITHRSA,
+        // ecdsa-with-SHA1 (RFC 3279 section 2.2.3), which the registry does not have.
+        x509_parser::der_parser::oid!(1.2.840.10045.4.1),
+        oid::OID_SIG_ECDSA_WITH_SHA256,
+        oid::OID_HASH_SHA1,
+        oid::OID_NIST_HASH_SHA256,
+    ]) {
+        Some(Sha256::digest(certificate).to_vec())
+    } else if is(&[oid::OID_PKCS1_SHA224WITHRSA, oid::OID_SIG_ECDSA_WITH_SHA224]) {
+        Some(Sha224::digest(certificate).to_vec())
+    } else if is(&[
+        oid::OID_PKCS1_SHA384WITHRSA,
+        oid::OID_SIG_ECDSA_WITH_SHA384,
+        oid::OID_NIST_HASH_SHA384,
+    ]) {
+        Some(Sha384::digest(certificate).to_vec())
+    } else if is(&[
+        oid::OID_PKCS1_SHA512WITHRSA,
+        oid::OID_SIG_ECDSA_WITH_SHA512,
+        oid::OID_NIST_HASH_SHA512,
+    ]) {
+        Some(Sha512::digest(certificate).to_vec())
+    } else {
+        None
     }
 }
 
@@ -249,7 +368,9 @@ pub fn self_signed(hostname: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
 
 /// What a session may know of this server-side connection.
 pub fn server_facts(connection: &ServerConnection, identity: &Identity) -> TlsFacts {
-    // RFC 9266 section 2. Under TLS 1.2 clients bind with tls-unique, which we lack (R5802-6-b).
+    // RFC 9266 section 2 (R9266-2). Under TLS 1.2 it would need the extended master secret, and
+    // rustls does not say whether that was negotiated; clients bind with tls-unique there, which we
+    // lack (R5802-6-b).
     let exporter = connection
         .export_keying_material([0u8; 32], b"EXPORTER-Channel-Binding", Some(&[]))
         .ok()
@@ -257,6 +378,7 @@ pub fn server_facts(connection: &ServerConnection, identity: &Identity) -> TlsFa
     TlsFacts {
         version: version(connection.protocol_version()),
         cipher: cipher(connection.negotiated_cipher_suite()),
+        // A certificate that is not good ends the handshake, so one that is there is.
         verified: connection.peer_certificates().is_some(),
         server_end_point: identity.server_end_point.clone(),
         exporter: exporter.map(|octets| octets.to_vec()),
@@ -302,44 +424,5 @@ fn cipher(suite: Option<rustls::SupportedCipherSuite>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_self_signed_certificate_is_made_once_and_is_private() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = self_signed("mail.example.org", folder.path()).unwrap();
-        let first = fs::read(&certificate).unwrap();
-        let mode = fs::metadata(&key).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        self_signed("mail.example.org", folder.path()).unwrap();
-        assert_eq!(fs::read(&certificate).unwrap(), first);
-        let certificates = Certificates::load(&certificate, &key).unwrap();
-        // ecdsa-with-SHA256: 32 octets.
-        assert_eq!(
-            certificates
-                .current()
-                .server_end_point
-                .as_ref()
-                .map(Vec::len),
-            Some(32)
-        );
-        assert!(!certificates.refresh().unwrap());
-    }
-
-    #[test]
-    fn an_error_names_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("none.pem");
-        let error = read_chain(&path).unwrap_err().to_string();
-        assert!(error.contains("none.pem"), "{error}");
-        fs::write(&path, "nothing").unwrap();
-        for error in [
-            read_chain(&path).unwrap_err().to_string(),
-            read_key(&path).unwrap_err().to_string(),
-        ] {
-            assert!(error.contains("none.pem"), "{error}");
-        }
-    }
-}
+#[path = "tls_tests.rs"]
+mod tests;

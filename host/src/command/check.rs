@@ -13,8 +13,11 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::failed;
-use crate::config::{Backend, Config, Deliver, Finding, Level, Loaded, Mechanism, USUAL_PLACE};
-use crate::users::{Record, UsersError, file};
+use crate::config::{
+    Backend, ClientCertificates, Config, Deliver, Finding, Level, Loaded, USUAL_PLACE,
+};
+use crate::tls;
+use crate::users::{Kind, UsersError, file};
 use account::Account;
 
 /// Arguments of `check`.
@@ -96,6 +99,7 @@ fn examine(
             readable(&loaded, account, "tls.key", &files.key, &mut findings);
         }
     }
+    client_authorities(&loaded, config, account.as_ref(), &mut findings);
     let users = users(&loaded, config, account.as_ref(), &mut findings);
     route::examine(&loaded, config, account.as_ref(), &mut findings);
     if let Some(account) = &account {
@@ -108,6 +112,27 @@ fn examine(
             users,
             routes: config.routes_or_default().len(),
         }),
+    }
+}
+
+/// Whether client certificates can be checked against what the listeners name.
+fn client_authorities(
+    loaded: &Loaded,
+    config: &Config,
+    account: Option<&Account>,
+    findings: &mut Vec<Finding>,
+) {
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let asked = listener.client_certificate != ClientCertificates::Off;
+        let Some(path) = listener.client_authorities.as_ref().filter(|_| asked) else {
+            continue;
+        };
+        let key = format!("listener[{index}].client-authorities");
+        if let Err(error) = tls::client_verifier(path) {
+            findings.push(loaded.finding(Level::Error, &key, error.to_string()));
+        } else if let Some(account) = account {
+            readable(loaded, account, &key, path, findings);
+        }
     }
 }
 
@@ -199,9 +224,8 @@ fn users(
             found(Level::Warning, text);
         }
     }
-    let passwords = config.offers(Mechanism::Login) || config.offers(Mechanism::Plain);
-    let ntlm = config.offers(Mechanism::Ntlm);
-    if records.is_empty() && (passwords || ntlm) {
+    let needed = config.kinds();
+    if records.is_empty() && !needed.is_empty() {
         let text = format!(
             "{} has no users, so nobody can log in; add one: pillarbox user add NAME --config {}",
             path.display(),
@@ -209,28 +233,41 @@ fn users(
         );
         found(Level::Warning, text);
     }
-    let mut lacking = |needed: bool, lacks: fn(&Record) -> bool, mechanism: &str, what: &str| {
+    let mut incomplete = false;
+    for kind in needed {
         let names: Vec<&str> = records
             .iter()
-            .filter(|record| needed && !record.disabled && lacks(record))
+            .filter(|record| {
+                // Who has certificates and no password is not meant to have one.
+                let by_certificate = !record.certificates.is_empty()
+                    && !Kind::ALL.iter().any(|kind| record.has(*kind));
+                !record.disabled && !record.has(kind) && !by_certificate
+            })
             .map(|record| record.name.as_str())
             .collect();
-        if !names.is_empty() {
-            let text = format!(
-                "{mechanism} is offered, but there is no {what} of {}; set the password again: \
-                 pillarbox user password NAME",
-                listed(&names)
-            );
-            found(Level::Warning, text);
+        if names.is_empty() {
+            continue;
         }
-    };
-    lacking(ntlm, |record| record.nt.is_none(), "NTLM", "NT hash");
-    lacking(
-        passwords,
-        |record| record.password.is_none(),
-        "LOGIN or PLAIN",
-        "argon2id hash",
-    );
+        incomplete = true;
+        // argon2id comes from nothing but a new password; the others from a login with it.
+        let remedy = match kind {
+            Kind::Password => "set the password again",
+            _ => "one login with LOGIN or PLAIN makes it, or set the password again",
+        };
+        let text = format!(
+            "{} is offered, but there is no {} of {}; {remedy}: pillarbox user password NAME",
+            kind.mechanisms(),
+            kind.what(),
+            listed(&names)
+        );
+        found(Level::Warning, text);
+    }
+    if let (true, Some(account), Some(folder)) = (incomplete, account, path.parent())
+        && let Err(why) = account.may_fill(folder)
+    {
+        let text = format!("{why}; so who lacks something does not get it at the next login");
+        findings.push(loaded.finding(Level::Warning, KEY, text));
+    }
     if let Some(account) = account {
         readable(loaded, account, KEY, path, findings);
     }

@@ -3,11 +3,13 @@
 use super::failed;
 use crate::embedded;
 use crate::sandbox::verifier::Verifier;
-use crate::sandbox::{Build, Engine, SandboxLimits};
+use crate::sandbox::{Build, Engine, SandboxError, SandboxLimits};
+use crate::users::ScramDigest;
+use crate::users::verifiers::{Arithmetic, DeriveError, ScramKeys};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Arguments of `component`.
 #[derive(Debug, clap::Args)]
@@ -46,11 +48,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 /// An engine for one look or one answer.
 pub(crate) fn small_engine() -> Result<Arc<Engine>, String> {
-    Engine::new(SandboxLimits {
+    Engine::new(small()).map_err(|error| error.to_string())
+}
+
+fn small() -> SandboxLimits {
+    SandboxLimits {
         sandboxes: 4,
         ..SandboxLimits::default()
-    })
-    .map_err(|error| error.to_string())
+    }
 }
 
 fn inspect(file: Option<&Path>, json: bool) -> ExitCode {
@@ -105,15 +110,32 @@ pub fn finding(file: Option<&Path>) -> Option<String> {
         .err()
 }
 
-/// For `user`: the NT hash of a password, from the embedded component's verifier.
-///
-/// # Errors
-///
-/// Why there is none.
-pub fn derive_nt(password: &str) -> Result<[u8; 16], String> {
-    let engine = small_engine()?;
-    let build = embedded::load(&engine, None, None).map_err(|error| error.to_string())?;
-    Verifier::new(build)
-        .derive_nt(password)
-        .map_err(|error| error.to_string())
+/// For `user`: the arithmetic of the embedded component's verifier, loaded when it is needed.
+#[derive(Default)]
+pub struct Embedded(OnceLock<Verifier>);
+
+impl Embedded {
+    fn verifier(&self) -> Result<&Verifier, DeriveError> {
+        if let Some(verifier) = self.0.get() {
+            return Ok(verifier);
+        }
+        let failed = |error: SandboxError| DeriveError::Component(Box::new(error));
+        let engine = Engine::new(small()).map_err(failed)?;
+        let build = embedded::load(&engine, None, None).map_err(failed)?;
+        Ok(self.0.get_or_init(|| Verifier::new(build)))
+    }
+}
+
+impl Arithmetic for Embedded {
+    fn nt(&self, password: &str) -> Result<[u8; 16], DeriveError> {
+        self.verifier()?.nt(password)
+    }
+
+    fn cram(&self, password: &str) -> Result<[u8; 32], DeriveError> {
+        self.verifier()?.cram(password)
+    }
+
+    fn scram(&self, digest: ScramDigest, salted: &[u8]) -> Result<ScramKeys, DeriveError> {
+        Arithmetic::scram(self.verifier()?, digest, salted)
+    }
 }

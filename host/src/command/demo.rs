@@ -17,8 +17,7 @@ use crate::sandbox::v0_1::types::{
 };
 use crate::sandbox::verifier::Verifier;
 use crate::sandbox::{Build, SandboxError};
-use crate::users::argon::Cost;
-use crate::users::{NtHash, Record, UsersError, file};
+use crate::users::{Record, UsersError, Verifiers, file};
 use async_trait::async_trait;
 use std::fs;
 use std::net::SocketAddr;
@@ -158,16 +157,14 @@ fn configuration(folder: &Path) -> Result<Config, String> {
 }
 
 fn add_user(config: &Config, build: &Arc<Build>) -> Result<(), String> {
+    let verifiers = Verifiers::derive(
+        PASSWORD,
+        &config.kinds(),
+        &Verifier::new(Arc::clone(build)),
+    )
+    .map_err(|error| super::chain(&error))?;
     let mut record = Record::new(USER);
-    record.password = Some(
-        Cost::default()
-            .hash(PASSWORD.as_bytes())
-            .map_err(|error| error.to_string())?,
-    );
-    let nt = Verifier::new(Arc::clone(build))
-        .derive_nt(PASSWORD)
-        .map_err(|error| error.to_string())?;
-    record.nt = Some(NtHash::from(nt));
+    verifiers.replace(&mut record);
     file::edit(&config.auth.path, None, |records| {
         records.push(record);
         Ok::<_, UsersError>(())

@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments, component::finding),
-        Verb::User(arguments) => user::run(&arguments, component::derive_nt),
+        Verb::User(arguments) => user::run(&arguments, &component::Embedded::default()),
         Verb::Send(arguments) => send::run(&arguments),
         Verb::Queue(arguments) => queue::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),

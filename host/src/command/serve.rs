@@ -1,7 +1,7 @@
 //! `pillarbox serve`: from a configuration to a running service, and to its orderly end.
 
 use super::failed;
-use crate::config::{Backend, Config, Finding};
+use crate::config::{Backend, ClientCertificates, Config, Finding};
 use crate::issuer::Issuers;
 use crate::listener::{self, Admission};
 use crate::oauth::Registry;
@@ -11,6 +11,8 @@ use crate::sandbox::{Engine, SandboxLimits};
 use crate::service::{Ending, ListenerState, Runtime, Service};
 use crate::spool::{Access, Spool, Sqlite};
 use crate::tls::{self, Certificates};
+use crate::users::authenticator::Tuning;
+use crate::users::salt::Salts;
 use crate::users::{Authenticator, FileUsers, Names, NoUsers, Users};
 use crate::{control, embedded, log};
 use std::io::Write as _;
@@ -179,8 +181,14 @@ impl Known {
             Backend::File => Arc::new(FileUsers::new(&config.auth.path)),
             Backend::Oauth => Arc::new(NoUsers),
         };
+        let tuning = Tuning {
+            salts: Salts::load(&config.state_dir).map_err(|error| crate::command::chain(&error))?,
+            wanted: config.kinds(),
+            transition: config.auth.transition,
+            ..Tuning::default()
+        };
         let names = || Names::of(config);
-        let authenticator = Authenticator::new(Arc::clone(&users), names())
+        let authenticator = Authenticator::with(Arc::clone(&users), names(), tuning)
             .map_err(|error| error.to_string())?;
         let issuers = Issuers::new(&config.auth.issuers, Arc::clone(&users), names())
             .map_err(|error| error.line())?;
@@ -216,7 +224,13 @@ fn certificates(config: &Config) -> Result<Certificates, String> {
             pair
         }
     };
-    Certificates::load(&certificate, &key).map_err(|error| error.to_string())
+    let authorities = config
+        .listeners
+        .iter()
+        .filter(|listener| listener.client_certificate != ClientCertificates::Off)
+        .filter_map(|listener| listener.client_authorities.clone())
+        .collect();
+    Certificates::load_with(&certificate, &key, authorities).map_err(|error| error.to_string())
 }
 
 /// Serves until SIGTERM, SIGINT or `end`; then drains. `ready` is told the listeners' addresses.
@@ -358,7 +372,7 @@ fn refresh_certificates(service: &Service) {
         Ok(true) => tracing::info!("new certificate in force"),
         Ok(false) => {}
         Err(error) => {
-            tracing::error!(%error, "the new certificate cannot be used; the old one stays in force")
+            tracing::error!(%error, "the new certificates cannot be used; the old ones stay in force")
         }
     }
 }

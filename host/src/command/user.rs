@@ -1,7 +1,7 @@
 //! `pillarbox user add|list|remove|password`: keeps the file backend.
 //!
-//! Only verifiers are stored, those that the mechanisms of the configured listeners need: argon2id
-//! for LOGIN and PLAIN, the NT hash for NTLM. A running service sees a change within a second.
+//! Only verifiers are stored, those that the mechanisms of the configured listeners need
+//! ([`Kind`]). A running service sees a change within a second.
 
 mod password;
 
@@ -14,12 +14,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::failed;
-use crate::config::{Config, Mechanism, USUAL_PLACE};
-use crate::users::UsersError;
-use crate::users::argon::Cost;
-use crate::users::file;
+use crate::config::{Config, USUAL_PLACE};
 use crate::users::names::folded;
-use crate::users::record::{NtHash, Record, check_name};
+use crate::users::record::check_name;
+use crate::users::{Arithmetic, Kind, Record, UsersError, Verifiers, file, prepare};
 
 /// Arguments of `user`.
 #[derive(Debug, clap::Args)]
@@ -82,11 +80,8 @@ struct Named {
 /// Where passwords come from: argument is the name to show.
 type Ask<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>, String>;
 
-/// Runs the verb. `derive_nt` makes the NT hash of a password ([MS-NLMP] section 3.3.1).
-pub fn run(
-    arguments: &Arguments,
-    derive_nt: impl Fn(&str) -> Result<[u8; 16], String>,
-) -> ExitCode {
+/// Runs the verb. `arithmetic` is the component's part of making verifiers.
+pub fn run(arguments: &Arguments, arithmetic: &dyn Arithmetic) -> ExitCode {
     let stdin = matches!(
         arguments.verb,
         Verb::Add {
@@ -104,7 +99,7 @@ pub fn run(
     };
     match execute(
         &arguments.verb,
-        &derive_nt,
+        arithmetic,
         ask,
         &mut std::io::stdout().lock(),
     ) {
@@ -128,7 +123,7 @@ impl From<UsersError> for Problem {
 
 fn execute(
     verb: &Verb,
-    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    arithmetic: &dyn Arithmetic,
     ask: Ask<'_>,
     out: &mut dyn Write,
 ) -> Result<(), String> {
@@ -136,12 +131,12 @@ fn execute(
         Verb::Add { user, domain, .. } => {
             let config = load(&user.place.config)?;
             let name = full_name(&user.name, domain.as_deref())?;
-            add(&config, &name, derive_nt, ask)?
+            add(&config, &name, arithmetic, ask)?
         }
         Verb::List { place, json } => list(&load(&place.config)?, *json)?,
         Verb::Remove { user } => remove(&load(&user.place.config)?, &user.name)?,
         Verb::Password { user, .. } => {
-            set_password(&load(&user.place.config)?, &user.name, derive_nt, ask)?
+            set_password(&load(&user.place.config)?, &user.name, arithmetic, ask)?
         }
     };
     out.write_all(said.as_bytes())
@@ -170,8 +165,14 @@ fn full_name(name: &str, domain: Option<&str>) -> Result<String, String> {
         Some(domain) => format!("{name}@{domain}"),
         None => name.to_owned(),
     };
-    match check_name(&full) {
-        Ok(()) => Ok(full),
+    // R4954-4-o: as names are compared later.
+    let prepared = prepare::name(&full);
+    let checked = match &prepared {
+        Some(prepared) => check_name(prepared),
+        None => Err("has characters that no user name may have (RFC 4013)"),
+    };
+    match checked {
+        Ok(()) => Ok(prepared.unwrap_or(full)),
         Err(why) => Err(format!(
             "\"{}\" {why}; use a name such as alice or alice@example.org",
             full.escape_debug()
@@ -188,7 +189,7 @@ fn position(records: &[Record], name: &str) -> Option<usize> {
 fn add(
     config: &Config,
     name: &str,
-    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    arithmetic: &dyn Arithmetic,
     ask: Ask<'_>,
 ) -> Result<String, String> {
     let path = &config.auth.path;
@@ -204,7 +205,8 @@ fn add(
     taken(&file::read(path).map_err(|error| Problem::from(error).0)?)
         .map_err(|problem| problem.0)?;
     let mut record = Record::new(name);
-    let stored = fill(&mut record, config, &ask(name)?, derive_nt)?;
+    let (verifiers, stored) = verifiers(config, &ask(name)?, arithmetic)?;
+    verifiers.replace(&mut record);
     let owner = owner(config)?;
     file::edit(path, owner, |records| {
         taken(records)?;
@@ -218,20 +220,18 @@ fn add(
 fn set_password(
     config: &Config,
     name: &str,
-    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
+    arithmetic: &dyn Arithmetic,
     ask: Ask<'_>,
 ) -> Result<String, String> {
     let path = &config.auth.path;
     let records = file::read(path).map_err(|error| Problem::from(error).0)?;
     let at = position(&records, name).ok_or_else(|| nobody(config, name))?;
-    let mut new = records[at].clone();
-    let shown = new.name.clone();
-    let stored = fill(&mut new, config, &ask(&shown)?, derive_nt)?;
+    let shown = records[at].name.clone();
+    let (verifiers, stored) = verifiers(config, &ask(&shown)?, arithmetic)?;
     file::edit(path, owner(config)?, |records| {
         // Only the verifiers: the rest may have been changed meanwhile.
         let at = position(records, name).ok_or_else(|| Problem(nobody(config, name)))?;
-        records[at].password = new.password;
-        records[at].nt = new.nt;
+        verifiers.replace(&mut records[at]);
         Ok(())
     })
     .map_err(|problem: Problem| problem.0)?;
@@ -266,28 +266,31 @@ fn nobody(config: &Config, name: &str) -> String {
     )
 }
 
-/// Stores what the mechanisms of the listeners need; says what that was.
-fn fill(
-    record: &mut Record,
+/// What the mechanisms of the listeners need, and what that is for a person.
+fn verifiers(
     config: &Config,
     password: &str,
-    derive_nt: &dyn Fn(&str) -> Result<[u8; 16], String>,
-) -> Result<String, String> {
-    let ntlm = config.offers(Mechanism::Ntlm);
-    let passwords = config.offers(Mechanism::Login) || config.offers(Mechanism::Plain);
-    let mut stored = Vec::new();
-    (record.password, record.nt) = (None, None);
+    arithmetic: &dyn Arithmetic,
+) -> Result<(Verifiers, String), String> {
+    let mut kinds = config.kinds();
     // Where no listener asks for anybody, argon2id is what the next one will want.
-    if passwords || !ntlm {
-        let hash = Cost::default().hash(password.as_bytes());
-        record.password = Some(hash.map_err(|error| error.to_string())?);
-        stored.push("argon2id for LOGIN and PLAIN");
+    if kinds.is_empty() {
+        kinds.push(Kind::Password);
     }
-    if ntlm {
-        record.nt = Some(NtHash::from(derive_nt(password)?));
-        stored.push("NT hash for NTLM");
+    let verifiers = Verifiers::derive(password, &kinds, arithmetic)
+        .map_err(|error| super::chain(&error))?;
+    let made = verifiers.kinds();
+    let mut stored: Vec<String> = made
+        .iter()
+        .map(|kind| format!("{} for {}", kind.what(), kind.mechanisms()))
+        .collect();
+    if let Some(kind) = kinds.iter().find(|kind| !made.contains(kind)) {
+        stored.push(format!(
+            "none for {}, which cannot carry a character of this password (RFC 4013)",
+            kind.mechanisms()
+        ));
     }
-    Ok(stored.join(", "))
+    Ok((verifiers, stored.join(", ")))
 }
 
 /// Whom a new file shall belong to: the service, if we are root and it will not be.
@@ -316,8 +319,17 @@ struct Shown<'r> {
     password: bool,
     /// Whether NTLM works.
     nt: bool,
+    /// Whether CRAM-MD5 works.
+    cram_md5: bool,
+    /// Whether SCRAM-SHA-1 works.
+    scram_sha_1: bool,
+    /// Whether SCRAM-SHA-256 works.
+    scram_sha_256: bool,
+    /// What the mechanisms of some listener need and this user lacks.
+    lacks: Vec<&'static str>,
     disabled: bool,
     senders: &'r [String],
+    certificates: &'r [String],
 }
 
 fn list(config: &Config, json: bool) -> Result<String, String> {
@@ -335,23 +347,39 @@ fn list(config: &Config, json: bool) -> Result<String, String> {
         .max()
         .unwrap_or(0);
     let mut lines = String::new();
+    let needed = config.kinds();
     for record in &records {
+        let words = |kinds: &[Kind]| kinds.iter().map(|kind| kind.keywords()).collect::<Vec<_>>();
+        let lacks = words(&record.lacks(&needed));
         if json {
             let shown = Shown {
                 name: &record.name,
                 password: record.password.is_some(),
                 nt: record.nt.is_some(),
+                cram_md5: record.cram_md5.is_some(),
+                scram_sha_1: record.scram_sha_1.is_some(),
+                scram_sha_256: record.scram_sha_256.is_some(),
+                lacks,
                 disabled: record.disabled,
                 senders: &record.senders,
+                certificates: &record.certificates,
             };
             lines += &serde_json::to_string(&shown).map_err(|error| error.to_string())?;
         } else {
             let mut notes = Vec::new();
-            match (record.password.is_some(), record.nt.is_some()) {
-                (true, true) => notes.push("login plain ntlm".to_owned()),
-                (true, false) => notes.push("login plain".to_owned()),
-                (false, true) => notes.push("ntlm".to_owned()),
-                (false, false) => notes.push("no password".to_owned()),
+            let has = Kind::ALL.into_iter().filter(|kind| record.has(*kind));
+            match words(&has.collect::<Vec<_>>()) {
+                has if has.is_empty() => notes.push("no password".to_owned()),
+                has => notes.push(has.join(" ")),
+            }
+            match record.certificates.len() {
+                0 => {}
+                1 => notes.push("1 certificate".to_owned()),
+                count => notes.push(format!("{count} certificates")),
+            }
+            // Who has no password at all is not meant to log in with one.
+            if !lacks.is_empty() && lacks.len() < needed.len() {
+                notes.push(format!("lacks {}", lacks.join(" ")));
             }
             if record.disabled {
                 notes.push("disabled".to_owned());

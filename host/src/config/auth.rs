@@ -1,4 +1,5 @@
-//! `[auth]`: where users are kept, whose tokens are good, and what is asked of NTLM clients.
+//! `[auth]`: where users are kept, whose tokens are good, what is asked of NTLM clients, and what
+//! users are told who lack a verifier.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ pub struct AuthSettings {
     pub ntlm_domain: String,
     /// NetBIOS computer name in NTLM challenges. Default as for the domain.
     pub ntlm_computer: String,
+    /// A user who lacks what a mechanism checks against is told to log in once with PLAIN (432).
+    /// Default false: it tells that the user exists (profile R4954-6-d).
+    pub transition: bool,
 }
 
 impl AuthSettings {
@@ -71,8 +75,13 @@ impl AuthSettings {
                 .unwrap_or(false),
             ntlm_domain: name("ntlm-domain").unwrap_or_else(|| netbios_of(hostname)),
             ntlm_computer: name("ntlm-computer").unwrap_or_else(|| netbios_of(hostname)),
+            transition: section
+                .value("transition")
+                .and_then(|value| value.boolean())
+                .unwrap_or(false),
         }
     }
+
     fn read_backend(section: &Section<'_>) -> Option<Backend> {
         let value = section.value("backend")?;
         match value.text()? {

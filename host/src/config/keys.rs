@@ -77,6 +77,9 @@ pub static LISTENER: Shape = Shape {
         "legacy-auth-line",
         "keep-bcc",
         "check-header-domains",
+        "client-certificate",
+        "client-authorities",
+        "relay-certificates",
     ],
     family: ALL,
 };
@@ -90,6 +93,7 @@ pub static AUTH: Shape = Shape {
         "ntlm-mic",
         "ntlm-domain",
         "ntlm-computer",
+        "transition",
         "issuer",
     ],
     family: ALL,

@@ -1,6 +1,7 @@
 //! `[[listener]]`: an address to accept connections on, and what holds for them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
@@ -32,8 +33,20 @@ pub enum ListenerAuth {
 /// SASL mechanisms of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
+    /// RFC 4422 appendix A: the client's certificate.
+    External,
+    /// RFC 7677 with channel binding.
+    ScramSha256Plus,
+    /// RFC 5802 with channel binding.
+    ScramSha1Plus,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802.
+    ScramSha1,
     /// [MS-SMTPNTLM].
     Ntlm,
+    /// RFC 2195.
+    CramMd5,
     /// [MS-XLOGIN].
     Login,
     /// RFC 4616.
@@ -47,24 +60,43 @@ pub enum Mechanism {
 impl Mechanism {
     /// All of them, the strongest first; then those for tokens, which whoever has one looks for by
     /// name.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
+        Self::External,
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha256,
+        Self::ScramSha1,
         Self::Ntlm,
+        Self::CramMd5,
         Self::Login,
         Self::Plain,
         Self::Oauthbearer,
         Self::Xoauth2,
     ];
 
-    /// What a listener offers that says nothing about it: all that can be verified.
-    pub fn usual(auth: &AuthSettings) -> Vec<Self> {
-        let fits = |mechanism: &Self| match mechanism.takes_token() {
-            true => !auth.issuers.is_empty(),
-            false => auth.backend != Backend::Oauth,
-        };
-        Self::ALL.into_iter().filter(fits).collect()
+    /// Those of a listener that names none. Not SCRAM-SHA-1 and CRAM-MD5, which need more verifiers
+    /// of each password and are for clients that know nothing better; EXTERNAL only where
+    /// certificates are asked for.
+    pub const DEFAULT: [Self; 5] = [
+        Self::ScramSha256Plus,
+        Self::ScramSha256,
+        Self::Ntlm,
+        Self::Login,
+        Self::Plain,
+    ];
+
+    /// [`Mechanism::DEFAULT`] as far as somebody can verify it, and those for tokens where issuers of
+    /// tokens are known.
+    fn verifiable(auth: &AuthSettings) -> impl Iterator<Item = Self> {
+        let passwords = (auth.backend != Backend::Oauth).then_some(Self::DEFAULT);
+        let tokens = (!auth.issuers.is_empty()).then_some([Self::Oauthbearer, Self::Xoauth2]);
+        passwords
+            .into_iter()
+            .flatten()
+            .chain(tokens.into_iter().flatten())
     }
 
-    /// Whether it takes an access token, and no password.
+    /// Whether it takes an access token.
     pub fn takes_token(self) -> bool {
         matches!(self, Self::Oauthbearer | Self::Xoauth2)
     }
@@ -72,24 +104,46 @@ impl Mechanism {
     /// As the configuration file writes it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::External => "external",
+            Self::ScramSha256Plus => "scram-sha-256-plus",
+            Self::ScramSha1Plus => "scram-sha-1-plus",
+            Self::ScramSha256 => "scram-sha-256",
+            Self::ScramSha1 => "scram-sha-1",
             Self::Ntlm => "ntlm",
+            Self::CramMd5 => "cram-md5",
             Self::Login => "login",
             Self::Plain => "plain",
             Self::Oauthbearer => "oauthbearer",
             Self::Xoauth2 => "xoauth2",
         }
     }
+
+    /// Whether it shows the password itself (R4954-4-l).
+    pub fn shows_password(self) -> bool {
+        matches!(self, Self::Login | Self::Plain)
+    }
+
+    /// Whether it is one of the four of SCRAM.
+    pub fn is_scram(self) -> bool {
+        self == Self::ScramSha256 || self == Self::ScramSha1 || self.binds()
+    }
+
+    /// Whether it is bound to the TLS channel.
+    pub fn binds(self) -> bool {
+        matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus)
+    }
 }
 
-/// Mechanisms of later versions.
-const LATER: [&str; 6] = [
-    "scram-sha-256-plus",
-    "scram-sha-256",
-    "scram-sha-1-plus",
-    "scram-sha-1",
-    "cram-md5",
-    "external",
-];
+/// Whether clients are asked for a certificate in the TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// No.
+    Off,
+    /// Yes; who has none goes on without.
+    Asked,
+    /// Yes; who has none gets 554 (RFC 3207 section 4.1).
+    Required,
+}
 
 /// An address to accept connections on, and what holds for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +160,21 @@ pub struct Listener {
     pub relay_networks: Vec<IpNet>,
     /// PLAIN and LOGIN without TLS too. Default false (RFC 4954 section 4).
     pub clear_text: bool,
-    /// What AUTH offers, in this order. Default NTLM, LOGIN, PLAIN: the strongest first, since
-    /// many clients take the first that they know; with `[[auth.issuer]]` OAUTHBEARER and XOAUTH2
-    /// too.
+    /// What AUTH offers, in this order. Default [`Mechanism::DEFAULT`], after EXTERNAL where
+    /// certificates are asked for: the strongest first, since many clients take the first that
+    /// they know; then those for tokens, with `[[auth.issuer]]`.
     pub mechanisms: Vec<Mechanism>,
+    /// The file names no mechanisms.
+    pub mechanisms_by_default: bool,
+    /// Whether clients are asked for a certificate. Default off: many mail programs ask their user
+    /// which one to show.
+    pub client_certificate: ClientCertificates,
+    /// Whose client certificates are good; PEM. Given if they are asked for. No default: public
+    /// authorities vouch for anybody.
+    pub client_authorities: Option<PathBuf>,
+    /// A good client certificate may relay without AUTH (profile R6409-3.3). Default false: it says
+    /// who somebody is, and AUTH EXTERNAL makes use of that with sender rights.
+    pub relay_certificates: bool,
     /// A bare LF counts as CRLF. Default false: refused, because servers that take it can be made
     /// to see two messages in one (RFC 5321 section 2.3.8).
     pub bare_lf_convert: bool,
@@ -132,6 +197,10 @@ impl Listener {
             relay_networks: Vec::new(),
             clear_text: false,
             mechanisms,
+            mechanisms_by_default: true,
+            client_certificate: ClientCertificates::Off,
+            client_authorities: None,
+            relay_certificates: false,
             bare_lf_convert: false,
             legacy_auth_line: false,
             keep_bcc: false,
@@ -141,10 +210,10 @@ impl Listener {
 
     /// What a file without listeners gives.
     pub fn defaults(auth: &AuthSettings) -> Vec<Self> {
-        let usual = || Mechanism::usual(auth);
+        let mechanisms = || Mechanism::verifiable(auth).collect();
         vec![
-            Self::at(everywhere(587), ListenerTls::Starttls, usual()),
-            Self::at(everywhere(465), ListenerTls::Implicit, usual()),
+            Self::at(everywhere(587), ListenerTls::Starttls, mechanisms()),
+            Self::at(everywhere(465), ListenerTls::Implicit, mechanisms()),
         ]
     }
 
@@ -166,16 +235,23 @@ impl Listener {
         open || contains(&self.relay_networks, peer)
     }
 
-    /// Whether AUTH can ever offer `mechanism` here: tokens need TLS, LOGIN and PLAIN that or
-    /// `clear-text`.
+    /// Whether AUTH can ever offer `mechanism` here: LOGIN and PLAIN need TLS or `clear-text`,
+    /// -PLUS and tokens need TLS, EXTERNAL a certificate.
     pub fn offers(&self, mechanism: Mechanism) -> bool {
-        let private = mechanism == Mechanism::Ntlm
-            || self.tls != ListenerTls::None
-            || (self.clear_text && !mechanism.takes_token());
-        self.auth != ListenerAuth::Off && private && self.mechanisms.contains(&mechanism)
+        let tls = self.tls != ListenerTls::None;
+        let possible = match mechanism {
+            Mechanism::Login | Mechanism::Plain => tls || self.clear_text,
+            Mechanism::ScramSha256Plus
+            | Mechanism::ScramSha1Plus
+            | Mechanism::Oauthbearer
+            | Mechanism::Xoauth2 => tls,
+            Mechanism::External => tls && self.client_certificate != ClientCertificates::Off,
+            _ => true,
+        };
+        self.auth != ListenerAuth::Off && possible && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>, auth: &AuthSettings) -> Vec<Self> {
+    pub(super) fn read_all(top: &Section<'_>, base: &Path, auth: &AuthSettings) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
             return Self::defaults(auth);
         };
@@ -189,7 +265,7 @@ impl Listener {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section, auth);
+            let (listener, address) = Self::read(section, base, auth);
             rules::listener(section, &listener, auth);
             listeners.push(listener);
             addresses.push(address);
@@ -199,7 +275,11 @@ impl Listener {
     }
 
     /// The listener, and its address unless that was wrong.
-    fn read(section: &Section<'_>, defaults: &AuthSettings) -> (Self, Option<SocketAddr>) {
+    fn read(
+        section: &Section<'_>,
+        base: &Path,
+        known: &AuthSettings,
+    ) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
                 ("none", ListenerTls::None),
@@ -233,16 +313,33 @@ impl Listener {
                 .and_then(|value| value.boolean())
                 .unwrap_or(false)
         };
-        let usual = || {
-            let mut usual = Mechanism::usual(defaults);
-            // Nothing is said about what was not asked for.
-            usual.retain(|mechanism| tls != ListenerTls::None || !mechanism.takes_token());
-            usual
-        };
+        let client_certificate = section
+            .value("client-certificate")
+            .and_then(|value| {
+                value.choice(&[
+                    ("off", ClientCertificates::Off),
+                    ("asked", ClientCertificates::Asked),
+                    ("required", ClientCertificates::Required),
+                ])
+            })
+            .unwrap_or(ClientCertificates::Off);
         let mechanisms = section
             .value("mechanisms")
-            .map_or_else(usual, |value| read_mechanisms(&value));
+            .map(|value| read_mechanisms(&value));
+        let by_default = || {
+            let asked = client_certificate != ClientCertificates::Off;
+            let external = asked.then_some(Mechanism::External);
+            let usual = Mechanism::verifiable(known)
+                // Nothing is said about what was not asked for.
+                .filter(|mechanism| tls != ListenerTls::None || !mechanism.takes_token());
+            external.into_iter().chain(usual).collect()
+        };
         let listener = Self {
+            client_certificate,
+            client_authorities: section
+                .value("client-authorities")
+                .and_then(|value| value.file(base)),
+            relay_certificates: flag("relay-certificates"),
             auth: auth.unwrap_or(ListenerAuth::Required),
             networks: section.value("networks").map(|value| read_networks(&value)),
             relay_networks: section
@@ -250,6 +347,8 @@ impl Listener {
                 .map(|value| read_networks(&value))
                 .unwrap_or_default(),
             clear_text: flag("clear-text"),
+            mechanisms_by_default: mechanisms.is_none(),
+            mechanisms: mechanisms.unwrap_or_else(by_default),
             bare_lf_convert: section
                 .value("bare-lf")
                 .and_then(|value| value.choice(&[("reject", false), ("convert", true)]))
@@ -260,7 +359,7 @@ impl Listener {
                 .value("check-header-domains")
                 .and_then(|value| value.boolean())
                 .unwrap_or(true),
-            ..Self::at(address, tls, mechanisms)
+            ..Self::at(address, tls, Vec::new())
         };
         (listener, good)
     }
@@ -352,15 +451,8 @@ fn read_mechanisms(value: &Value<'_>) -> Vec<Mechanism> {
                 element.warning(format!("\"{text}\" is listed twice"));
             }
             Some(mechanism) => mechanisms.push(mechanism),
-            None if LATER.contains(&text) => {
-                element.error(format!(
-                    "\"{text}\": not in this version; use {}",
-                    one_of(&names)
-                ));
-            }
             None => {
-                let all: Vec<&str> = names.iter().chain(&LATER).copied().collect();
-                let near = nearest(text, &all).map(|near| format!("; nearest: \"{near}\""));
+                let near = nearest(text, &names).map(|near| format!("; nearest: \"{near}\""));
                 element.error(format!(
                     "\"{text}\" is not known; use {}{}",
                     one_of(&names),

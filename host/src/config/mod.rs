@@ -49,7 +49,7 @@ pub use dns::Dns;
 pub use finding::{Finding, Level};
 pub use issuer::Issuer;
 pub use limits::Limits;
-pub use listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
+pub use listener::{ClientCertificates, Listener, ListenerAuth, ListenerTls, Mechanism};
 pub use log::{Log, LogFormat};
 pub use report::ReportSettings;
 pub use retry::Retry;
@@ -57,6 +57,7 @@ pub use route::{ClientMechanism, Deliver, Route, RouteAuth, RouteTls, Secret};
 pub use submission::{Senders, Submission};
 pub use tls::TlsFiles;
 
+use crate::users::Kind;
 use reader::{Report, Section};
 
 /// Where the configuration is looked for when nobody names a file.
@@ -203,7 +204,7 @@ impl Config {
             component: Component::read(&top.section("component", &keys::COMPONENT), base),
             limits: Limits::read(&top.section("limits", &keys::LIMITS)),
             tls: TlsFiles::read(&top.section("tls", &keys::TLS), base),
-            listeners: Listener::read_all(top, &auth),
+            listeners: Listener::read_all(top, base, &auth),
             auth,
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
             history: spool::read(&top.section("spool", &keys::SPOOL)),
@@ -234,6 +235,16 @@ impl Config {
         self.listeners
             .iter()
             .any(|listener| listener.offers(mechanism))
+    }
+
+    /// The verifiers that users need for what the listeners offer.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let needed = |kind: &Kind| {
+            Mechanism::ALL
+                .into_iter()
+                .any(|mechanism| Kind::of(mechanism) == Some(*kind) && self.offers(mechanism))
+        };
+        Kind::ALL.into_iter().filter(needed).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
+use super::listener::{ClientCertificates, Listener, ListenerAuth, ListenerTls, Mechanism};
 use super::reader::Section;
 use super::{AuthSettings, Backend, Config, keys};
 
@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, top: &Section<'_>) {
 
 /// Rules within one listener.
 pub(super) fn listener(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
+    certificates(section, listener);
     authentication(section, listener);
     verifiable(section, listener, auth);
     networks(section, listener);
@@ -77,36 +78,68 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
         }
         return;
     }
-    let lost: Vec<Mechanism> = listener
+    for (mechanism, why) in [
+        (
+            Mechanism::External,
+            "needs client certificates: add client-certificate = \"asked\" and client-authorities, \
+             with TLS",
+        ),
+        (
+            Mechanism::ScramSha256Plus,
+            "is bound to TLS; use \"scram-sha-256\"",
+        ),
+        (
+            Mechanism::ScramSha1Plus,
+            "is bound to TLS; use \"scram-sha-1\"",
+        ),
+        // RFC 7628 section 3
+        (
+            Mechanism::Oauthbearer,
+            "would show tokens to everybody on the way; use tls = \"starttls\"",
+        ),
+        (
+            Mechanism::Xoauth2,
+            "would show tokens to everybody on the way; use tls = \"starttls\"",
+        ),
+    ] {
+        if !listener.mechanisms_by_default
+            && listener.mechanisms.contains(&mechanism)
+            && !listener.offers(mechanism)
+        {
+            let text = format!("{} will never be offered: it {why}", mechanism.name());
+            section.warning("mechanisms", text);
+        }
+    }
+    let lost: Vec<&str> = listener
         .mechanisms
         .iter()
-        .copied()
-        .filter(|m| !listener.offers(*m))
+        .filter(|m| m.shows_password() && !listener.offers(**m))
+        .map(|m| m.name())
         .collect();
+    let possible = listener.mechanisms.iter().any(|m| listener.offers(*m));
     if !lost.is_empty() {
-        // RFC 4954 section 4 (profile R4954-4-l), RFC 7628 section 3
-        let remedy = match lost.iter().all(|m| m.takes_token()) {
-            true => "tokens to everybody on the way; use tls = \"starttls\"",
-            false => {
-                "passwords to everybody on the way; use tls = \"starttls\", or clear-text = true"
-            }
-        };
-        let names: Vec<&str> = lost.iter().map(|m| m.name()).collect();
+        // RFC 4954 section 4 (profile R4954-4-l)
         let text = format!(
-            "{} will never be offered: with tls = \"none\" it would show {remedy}",
-            names.join(" and ")
+            "{} will never be offered: with tls = \"none\" it would show passwords to everybody on \
+             the way; use tls = \"starttls\", or clear-text = true",
+            lost.join(" and ")
         );
         let key = if section.value("mechanisms").is_some() {
             "mechanisms"
         } else {
             "tls"
         };
-        let nothing_left = lost.len() == listener.mechanisms.len();
-        if nothing_left && listener.auth == ListenerAuth::Required {
+        if !possible && listener.auth == ListenerAuth::Required {
             section.error(key, format!("{text}; nobody could ever send"));
         } else {
             section.warning(key, text);
         }
+    }
+    if !possible && lost.is_empty() && listener.auth == ListenerAuth::Required {
+        section.error(
+            "mechanisms",
+            "none of them can be used here, so nobody could ever send",
+        );
     }
     if listener.clear_text {
         clear_text(section, listener);
@@ -115,28 +148,60 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
 
 /// What is offered must have somebody who can verify it.
 fn verifiable(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
-    if listener.auth == ListenerAuth::Off {
+    if listener.auth == ListenerAuth::Off || listener.mechanisms_by_default {
         return;
     }
-    let names = |fits: &dyn Fn(Mechanism) -> bool| {
+    let names = |fits: fn(Mechanism) -> bool| {
         let fitting = listener.mechanisms.iter().filter(|m| fits(**m));
         let names: Vec<&str> = fitting.map(|m| m.name()).collect();
         (!names.is_empty()).then(|| names.join(" and "))
     };
     if auth.issuers.is_empty()
-        && let Some(names) = names(&Mechanism::takes_token)
+        && let Some(names) = names(Mechanism::takes_token)
     {
-        let text = format!("{names} needs [[auth.issuer]], which says whose tokens are good");
-        section.error("mechanisms", text);
+        section.error(
+            "mechanisms",
+            format!("{names}: needs [[auth.issuer]], which says whose tokens are good"),
+        );
     }
     if auth.backend == Backend::Oauth
-        && let Some(names) = names(&|mechanism| !mechanism.takes_token())
+        && let Some(names) = names(|mechanism| !mechanism.takes_token())
     {
-        let text = format!(
-            "{names} needs users with passwords, and backend = \"oauth\" has none; use \
-             \"oauthbearer\" and \"xoauth2\""
+        section.error(
+            "mechanisms",
+            format!(
+                "{names}: needs users of our own, and backend = \"oauth\" has none; use \
+                 \"oauthbearer\" and \"xoauth2\""
+            ),
         );
-        section.error("mechanisms", text);
+    }
+}
+
+/// Client certificates.
+fn certificates(section: &Section<'_>, listener: &Listener) {
+    let asked = listener.client_certificate != ClientCertificates::Off;
+    if !asked {
+        for key in ["client-authorities", "relay-certificates"] {
+            if section.value(key).is_some() {
+                section.warning(
+                    key,
+                    "has no effect without client-certificate = \"asked\" or \"required\"",
+                );
+            }
+        }
+        return;
+    }
+    if listener.tls == ListenerTls::None {
+        section.error(
+            "client-certificate",
+            "needs TLS: certificates are shown in its handshake; use tls = \"starttls\" or \"implicit\"",
+        );
+    }
+    if listener.client_authorities.is_none() && section.value("client-authorities").is_none() {
+        section.error(
+            "client-certificate",
+            "needs client-authorities: a PEM file of those whose client certificates are good",
+        );
     }
 }
 

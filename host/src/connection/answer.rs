@@ -1,15 +1,11 @@
-//! The questions that a session asks, answered.
+//! The questions that a session asks, answered. Those about who the peer is: `credentials`.
 
 use super::{Connection, authority};
-use crate::issuer::Presented;
 use crate::route::Query;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question, TokenCheck};
-use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, Reply};
-use crate::timeout;
-use crate::users::{Unverified, Verdict, refusal};
-use std::sync::Arc;
-use tokio::time::timeout as within;
+use crate::sandbox::v0_1::server::{Answer, Question};
+use crate::sandbox::v0_1::types::Reply;
+use crate::users::refusal;
 
 impl Connection {
     pub(super) async fn answer(&mut self, question: Question) -> Result<Answer, SandboxError> {
@@ -35,113 +31,13 @@ impl Connection {
                     judgement.map(|_| ()),
                 ))
             }
-            Question::Password(check) => {
-                // PLAIN and LOGIN ask the same; either must be allowed.
-                self.may(&[Mechanism::Plain, Mechanism::Login])?;
-                self.slow().await;
-                let verdict = within(timeout::ANSWER, self.password(check)).await;
-                Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable)))
-            }
-            Question::Ntlm(response) => {
-                self.may(&[Mechanism::Ntlm])?;
-                self.slow().await;
-                let verdict = within(timeout::ANSWER, self.ntlm(response)).await;
-                Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable)))
-            }
-            Question::Token(check) => {
-                self.may(&[check.mechanism])?;
-                self.slow().await;
-                let verdict = within(timeout::ANSWER, self.token(check)).await;
-                Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable)))
-            }
-            Question::CramMd5(_)
-            | Question::ScramFirst(_)
-            | Question::ScramFinal(_)
-            | Question::External(_) => {
-                Err(SandboxError::violation("a mechanism that was not enabled"))
-            }
-        }
-    }
-
-    fn may(&self, mechanisms: &[Mechanism]) -> Result<(), SandboxError> {
-        let allowed = mechanisms.iter().any(|mechanism| {
-            self.authority.may_authenticate(
-                *mechanism,
-                self.facts.is_some(),
-                self.identity.as_deref(),
-            )
-        });
-        if allowed {
-            Ok(())
-        } else {
-            Err(SandboxError::violation(
-                "credentials where they may not be asked for",
-            ))
-        }
-    }
-
-    /// Replies that are ready do not wait for a slow answer.
-    async fn slow(&mut self) {
-        // A lost connection shows itself at the next read.
-        let _ = self.flush().await;
-    }
-
-    async fn password(&self, check: PasswordCheck) -> Verdict {
-        let password = zeroize::Zeroizing::new(check.password);
-        self.service
-            .runtime()
-            .authenticator
-            .password(
-                self.peer.ip().to_canonical(),
-                &check.authorization,
-                &check.user,
-                &password,
-            )
-            .await
-    }
-
-    async fn token(&self, check: TokenCheck) -> Verdict {
-        let token = zeroize::Zeroizing::new(check.token);
-        let presented = Presented {
-            authorization: &check.authorization,
-            user: &check.user,
-            token: &token,
-        };
-        let issuers = Arc::clone(&self.service.runtime().issuers);
-        issuers
-            .judge(self.peer.ip().to_canonical(), &presented)
-            .await
-    }
-
-    async fn ntlm(&self, response: NtlmResponse) -> Verdict {
-        let verifier = self.service.verifier();
-        let facts = self.facts.clone();
-        let policy = self.service.runtime().ntlm_policy;
-        let (user, domain) = (response.user.clone(), response.domain.clone());
-        let verify = move |nt: &[u8; 16]| match verifier.ntlm(nt, &response, facts.as_ref(), policy)
-        {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(refusal)) => Err(Unverified::Refused(format!("{refusal:?}").to_lowercase())),
-            Err(error) => Err(Unverified::Unavailable(Box::new(error))),
-        };
-        self.service
-            .runtime()
-            .authenticator
-            .ntlm(self.peer.ip().to_canonical(), &user, &domain, verify)
-            .await
-    }
-
-    /// The grant is the host's own memory of who the peer is.
-    fn grant(&mut self, verdict: Verdict) -> Answer {
-        match verdict {
-            Verdict::Granted(identity) => {
-                tracing::debug!(session = self.serial, identity, "authenticated");
-                self.identity = Some(identity.clone());
-                Answer::Granted((identity, Vec::new()))
-            }
-            Verdict::Refused => Answer::Refused,
-            Verdict::Disabled => Answer::Disabled,
-            Verdict::Unavailable => Answer::Unavailable,
+            Question::Password(check) => self.password(check).await,
+            Question::CramMd5(check) => self.cram_md5(check).await,
+            Question::ScramFirst(start) => self.scram_first(start).await,
+            Question::ScramFinal(proof) => self.scram_final(proof).await,
+            Question::Ntlm(response) => self.ntlm(response).await,
+            Question::External(authorization) => self.external(authorization).await,
+            Question::Token(check) => self.token(check).await,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! that a session that does not ask gains nothing.
 
 use crate::route::{Query, Route, Routes};
-use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply};
+use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply, TlsFacts};
 use std::sync::Arc;
 
 /// What is true of one connection.
@@ -21,6 +21,8 @@ pub struct Authority {
     pub welcome: bool,
     /// The peer may relay without an identity (R6409-3.3).
     pub trusted: bool,
+    /// Nothing without a verified client certificate (R3207-4.1-a).
+    pub certificate_required: bool,
 }
 
 /// Who may send as whom.
@@ -30,25 +32,39 @@ pub trait Senders {
 }
 
 impl Authority {
-    /// May this mechanism be used now? (R4954-4-l)
+    /// May this mechanism be used now? (R4954-4-l) Tokens are never shown without TLS, passwords only
+    /// where the listener allows it; channel binding needs a channel, EXTERNAL a certificate.
     pub fn may_authenticate(
         &self,
         mechanism: Mechanism,
-        tls: bool,
+        facts: Option<&TlsFacts>,
         identity: Option<&str>,
     ) -> bool {
-        let private = match mechanism {
-            Mechanism::Plain | Mechanism::Login => tls || self.clear_text,
-            // RFC 7628 section 3, R7628-3.1: always.
-            Mechanism::Xoauth2 | Mechanism::Oauthbearer => tls,
-            _ => true,
+        let possible = match mechanism {
+            Mechanism::Plain | Mechanism::Login => facts.is_some() || self.clear_text,
+            Mechanism::Xoauth2
+            | Mechanism::Oauthbearer
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256Plus => facts.is_some(),
+            Mechanism::External => facts.is_some_and(|facts| facts.verified),
+            Mechanism::Ntlm
+            | Mechanism::CramMd5
+            | Mechanism::ScramSha1
+            | Mechanism::ScramSha256 => true,
         };
-        self.welcome && identity.is_none() && self.mechanisms.contains(&mechanism) && private
+        self.is_admitted(facts)
+            && identity.is_none()
+            && self.mechanisms.contains(&mechanism)
+            && possible
     }
 
     /// May mail be taken now? (R6409-3.3, R6409-4.3)
-    pub fn may_submit(&self, identity: Option<&str>) -> bool {
-        self.welcome && (identity.is_some() || !self.required)
+    pub fn may_submit(&self, facts: Option<&TlsFacts>, identity: Option<&str>) -> bool {
+        self.is_admitted(facts) && (identity.is_some() || !self.required)
+    }
+
+    fn is_admitted(&self, facts: Option<&TlsFacts>) -> bool {
+        self.welcome && (!self.certificate_required || facts.is_some_and(|facts| facts.verified))
     }
 
     /// Checks an envelope once more: a session that did not ask, or asked before the rules changed,
@@ -150,28 +166,88 @@ mod tests {
             required: true,
             welcome: true,
             trusted: false,
+            certificate_required: false,
+        }
+    }
+
+    fn tls(verified: bool) -> TlsFacts {
+        TlsFacts {
+            version: "TLSv1.3".into(),
+            cipher: "TLS_AES_256_GCM_SHA384".into(),
+            verified,
+            server_end_point: None,
+            exporter: None,
         }
     }
 
     #[test]
     fn r4954_4_l_clear_text_needs_tls_unless_allowed() {
-        let authority = authority();
-        assert!(!authority.may_authenticate(Mechanism::Login, false, None));
-        assert!(authority.may_authenticate(Mechanism::Login, true, None));
-        assert!(authority.may_authenticate(Mechanism::Ntlm, false, None));
-        assert!(!authority.may_authenticate(Mechanism::Plain, true, None));
-        assert!(!authority.may_authenticate(Mechanism::Ntlm, true, Some("a")));
+        let mut authority = authority();
+        let tls = tls(false);
+        let may = |authority: &Authority, mechanism, facts, identity| {
+            authority.may_authenticate(mechanism, facts, identity)
+        };
+        assert!(!may(&authority, Mechanism::Login, None, None));
+        assert!(may(&authority, Mechanism::Login, Some(&tls), None));
+        assert!(may(&authority, Mechanism::Ntlm, None, None));
+        assert!(!may(&authority, Mechanism::Plain, Some(&tls), None));
+        assert!(!may(&authority, Mechanism::Ntlm, Some(&tls), Some("a")));
+        authority.clear_text = true;
+        assert!(may(&authority, Mechanism::Login, None, None));
+        // What clear-text does not allow.
+        let secret = [
+            Mechanism::Xoauth2,
+            Mechanism::Oauthbearer,
+            Mechanism::ScramSha1Plus,
+            Mechanism::ScramSha256Plus,
+        ];
+        authority.mechanisms = secret.to_vec();
+        for mechanism in secret {
+            assert!(!may(&authority, mechanism, None, None), "{mechanism:?}");
+            assert!(may(&authority, mechanism, Some(&tls), None), "{mechanism:?}");
+        }
+        let proofs = [
+            Mechanism::ScramSha1,
+            Mechanism::ScramSha256,
+            Mechanism::CramMd5,
+        ];
+        authority.mechanisms = proofs.to_vec();
+        assert!(proofs.iter().all(|proof| may(&authority, *proof, None, None)));
+    }
+
+    #[test]
+    fn r4422_a_external_needs_a_verified_certificate() {
+        let mut authority = authority();
+        let external = Mechanism::External;
+        assert!(!authority.may_authenticate(external, Some(&tls(true)), None));
+        authority.mechanisms.push(external);
+        assert!(authority.may_authenticate(external, Some(&tls(true)), None));
+        assert!(!authority.may_authenticate(external, Some(&tls(false)), None));
+        assert!(!authority.may_authenticate(external, None, None));
+    }
+
+    #[test]
+    fn r3207_4_1_a_nothing_without_a_certificate_that_is_demanded() {
+        let mut authority = authority();
+        authority.certificate_required = true;
+        authority.required = false;
+        for facts in [None, Some(&tls(false))] {
+            assert!(!authority.may_submit(facts, None));
+            assert!(!authority.may_authenticate(Mechanism::Ntlm, facts, None));
+        }
+        assert!(authority.may_submit(Some(&tls(true)), None));
+        assert!(authority.may_authenticate(Mechanism::Ntlm, Some(&tls(true)), None));
     }
 
     #[test]
     fn r6409_3_3_no_identity_no_submission_where_it_is_required() {
         let mut authority = authority();
-        assert!(!authority.may_submit(None));
-        assert!(authority.may_submit(Some("a")));
+        assert!(!authority.may_submit(None, None));
+        assert!(authority.may_submit(None, Some("a")));
         authority.required = false;
-        assert!(authority.may_submit(None));
+        assert!(authority.may_submit(None, None));
         authority.welcome = false;
-        assert!(!authority.may_submit(Some("a")));
+        assert!(!authority.may_submit(None, Some("a")));
     }
 
     #[test]

@@ -35,7 +35,10 @@ impl Connection {
     /// A session says that content begins: its authority is checked once more.
     pub(super) fn begin_message(&mut self, envelope: Envelope) -> Result<(), SandboxError> {
         let runtime = self.service.runtime();
-        if !self.authority.may_submit(self.identity.as_deref()) {
+        if !self
+            .authority
+            .may_submit(self.facts.as_ref(), self.identity.as_deref())
+        {
             return Err(SandboxError::violation("an envelope without a grant"));
         }
         let refused = self

@@ -6,6 +6,7 @@
 //!   buffer      octets that were not consumed yet
 //!   authority   what a session may do, whoever built it
 //!   answer      the questions that a session asks
+//!   credentials those about who the peer is
 //!   message     the message on its way into the spool
 //!   refused     what the log says of commands that were refused
 //!   wait        reading and writing, and what happens while neither goes on
@@ -16,6 +17,7 @@
 mod answer;
 pub mod authority;
 mod buffer;
+mod credentials;
 mod message;
 mod refused;
 mod transport;
@@ -29,6 +31,7 @@ use crate::sandbox::v0_1::server::{Action, Admission, Peer, Progress, Settings, 
 use crate::sandbox::v0_1::types::{Dismissal, Phase, TlsFacts};
 use crate::sandbox::{Build, SandboxError};
 use crate::service::{Ending, ListenerState, Service};
+use crate::users::{ClientCertificate, ScramExchange};
 use crate::{timeout, tls};
 use authority::Authority;
 use buffer::Buffer;
@@ -79,6 +82,10 @@ pub struct Connection {
     authority: Authority,
     /// TLS facts, once a handshake is done.
     facts: Option<TlsFacts>,
+    /// The client certificate that the handshake verified.
+    certificate: Option<ClientCertificate>,
+    /// A SCRAM exchange that waits for its proof.
+    scram: Option<ScramExchange>,
     /// Who the peer is: the grant that the host gave.
     identity: Option<String>,
     /// The reverse-path that the session asked about last.
@@ -145,12 +152,13 @@ async fn run(
     // Replies are written whole; waiting for more would only delay them.
     socket.set_nodelay(true)?;
     let mut transport = Transport::Clear(socket);
-    let mut facts = None;
+    let (mut facts, mut certificate) = (None, None);
     if listener.implicit {
         // RFC 8314 section 3.3: the handshake first.
-        facts = Some(handshake(&mut transport, service).await?);
+        (facts, certificate) = handshake(&mut transport, service, &listener).await?.both();
     }
-    let (settings, authority) = settings(service, &listener, peer.ip(), serial);
+    let verified = facts.as_ref().is_some_and(|facts| facts.verified);
+    let (settings, authority) = settings(service, &listener, peer.ip(), serial, verified);
     let address = peer.ip().to_canonical().to_string();
     let session = ServerSession::start(
         build,
@@ -177,6 +185,8 @@ async fn run(
         session,
         authority,
         facts,
+        certificate,
+        scram: None,
         identity: None,
         reverse_path: String::new(),
         buffer: Buffer::new(),
@@ -370,21 +380,59 @@ impl Connection {
         }
         // A peer that falls silent here must not hold a sandbox.
         self.session.park()?;
-        handshake(&mut self.transport, &self.service).await
+        let shaken = handshake(&mut self.transport, &self.service, &self.listener).await?;
+        self.certificate = shaken.certificate;
+        if shaken.facts.verified {
+            self.certified();
+        }
+        Ok(shaken.facts)
+    }
+
+    /// The handshake verified a certificate: with it the peer may need no AUTH (R6409-4.3).
+    fn certified(&mut self) {
+        let peer = self.peer.ip();
+        let required = self.listener.requires_authentication(peer, true);
+        // A build that cannot be parked here goes on asking for AUTH.
+        if self
+            .session
+            .adapt(|settings| settings.authentication_required = required)
+        {
+            self.authority.required = required;
+            self.authority.trusted = self.listener.trusts(peer, true);
+        }
+    }
+}
+
+/// What a handshake gave.
+struct Shaken {
+    facts: TlsFacts,
+    certificate: Option<ClientCertificate>,
+}
+
+impl Shaken {
+    fn both(self) -> (Option<TlsFacts>, Option<ClientCertificate>) {
+        (Some(self.facts), self.certificate)
     }
 }
 
 async fn handshake(
     transport: &mut Transport,
     service: &Service,
-) -> Result<TlsFacts, ConnectionError> {
+    listener: &ListenerState,
+) -> Result<Shaken, ConnectionError> {
     let Transport::Clear(socket) = std::mem::replace(transport, Transport::Gone) else {
         return Err(ConnectionError::Handshake(
             std::io::ErrorKind::NotConnected.into(),
         ));
     };
     let identity = service.certificates().current();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&identity.config));
+    let config = identity
+        .config(listener.client_authorities.as_deref())
+        .ok_or_else(|| {
+            let text = "client authorities that were not read at the start";
+            ConnectionError::Handshake(std::io::Error::other(text))
+        })?;
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(config));
     let mut ending = service.ending();
     let stream = tokio::select! {
         accepted = within(timeout::HANDSHAKE, acceptor.accept(socket)) => {
@@ -395,9 +443,15 @@ async fn handshake(
         }
     }
     .map_err(ConnectionError::Handshake)?;
-    let facts = tls::server_facts(stream.get_ref().1, &identity);
+    let connection = stream.get_ref().1;
+    let shaken = Shaken {
+        facts: tls::server_facts(connection, &identity),
+        certificate: connection
+            .peer_certificates()
+            .and_then(|chain| ClientCertificate::read(chain.first()?)),
+    };
     *transport = Transport::Tls(Box::new(stream));
-    Ok(facts)
+    Ok(shaken)
 }
 
 /// What this peer gets on this listener.
@@ -406,12 +460,15 @@ fn settings(
     listener: &ListenerState,
     peer: IpAddr,
     serial: &str,
+    verified: bool,
 ) -> (Settings, Authority) {
     let runtime = service.runtime();
     let welcome = listener.admits(peer);
-    let required = listener.requires_authentication(peer);
+    let required = listener.requires_authentication(peer, verified);
     let tls = match (listener.implicit, listener.starttls) {
         (true, _) => TlsPolicy::Established,
+        // A certificate can only be shown after it.
+        (false, true) if listener.template.certificate_required => TlsPolicy::Required,
         (false, true) => TlsPolicy::Offered,
         (false, false) => TlsPolicy::Absent,
     };
@@ -423,6 +480,7 @@ fn settings(
             Admission::Unwanted
         },
         tls,
+        mechanisms: listener.mechanisms(&*runtime.users),
         authentication_required: required,
         // Without AUTH there is no identity to compare a sender with.
         ask_sender: runtime.routes_by_sender
@@ -435,7 +493,8 @@ fn settings(
         clear_text: settings.clear_text,
         required,
         welcome,
-        trusted: listener.trusts(peer),
+        trusted: listener.trusts(peer, verified),
+        certificate_required: settings.certificate_required,
     };
     (settings, authority)
 }

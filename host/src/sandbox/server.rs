@@ -189,6 +189,15 @@ impl ServerSession {
         self.instance.is_none()
     }
 
+    /// Changes what holds for the session from its revival on: the handshake may have shown who the
+    /// peer is. False, and nothing is changed, while it holds a sandbox.
+    pub fn adapt(&mut self, change: impl FnOnce(&mut Settings)) -> bool {
+        if self.is_parked() {
+            change(&mut self.settings);
+        }
+        self.is_parked()
+    }
+
     /// A sandbox again. Waits for a place in the pool. TLS facts and identity are the host's.
     ///
     /// # Errors

@@ -86,9 +86,16 @@ impl Cache {
         part(record.name.as_bytes());
         part(record.password.as_deref().unwrap_or_default().as_bytes());
         part(record.nt.as_ref().map_or(&[][..], |nt| nt.octets()));
+        part(record.cram_md5.as_ref().map_or(&[][..], |kept| kept.octets()));
+        for scram in [&record.scram_sha_1, &record.scram_sha_256] {
+            part(scram.as_ref().map_or(&[][..], |keys| keys.stored_key.as_slice()));
+        }
         part(&[u8::from(record.disabled)]);
-        for sender in &record.senders {
-            part(sender.as_bytes());
+        for list in [&record.senders, &record.certificates] {
+            part(&list.len().to_be_bytes());
+            for entry in list {
+                part(entry.as_bytes());
+            }
         }
         part(password);
         mac.finalize().into_bytes().into()

@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::certificate::{CertificateName, ClientCertificate};
+use super::kind::{Holding, Kind};
 use super::names::folded;
 use super::record::{parse, render};
-use super::{Record, Users, UsersError};
+use super::{Record, Users, UsersError, Verifiers};
 
 /// How often the file is looked at, at most: a change shows within this time and a busy service
 /// does not ask the file system for each login.
@@ -41,8 +43,44 @@ fn stamp(metadata: &Metadata) -> Stamp {
     )
 }
 
-/// Folded name to record.
-type Table = HashMap<String, Arc<Record>>;
+/// The users of one state of the file.
+#[derive(Debug, Default)]
+struct Table {
+    by_name: HashMap<String, Arc<Record>>,
+    by_certificate: HashMap<CertificateName, Arc<Record>>,
+    /// For each kind of verifier, in the order of [`Kind::ALL`].
+    holding: Vec<Holding>,
+}
+
+impl Table {
+    fn new(records: Vec<Record>) -> Self {
+        let mut table = Self {
+            holding: Kind::ALL.map(|kind| holding(&records, kind)).to_vec(),
+            ..Self::default()
+        };
+        for record in records {
+            let record = Arc::new(record);
+            for name in &record.certificates {
+                if let Ok(name) = CertificateName::parse(name) {
+                    table.by_certificate.insert(name, Arc::clone(&record));
+                }
+            }
+            table.by_name.insert(folded(&record.name), record);
+        }
+        table
+    }
+}
+
+/// Who is disabled or has no password at all does not count.
+fn holding(records: &[Record], kind: Kind) -> Holding {
+    let able = |record: &&Record| !record.disabled && Kind::ALL.iter().any(|kind| record.has(*kind));
+    let able: Vec<&Record> = records.iter().filter(able).collect();
+    match able.iter().filter(|record| record.has(kind)).count() {
+        holders if holders == able.len() => Holding::All,
+        0 => Holding::Nobody,
+        _ => Holding::Some,
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -145,17 +183,17 @@ impl Shared {
         let vanished = std::mem::take(&mut state.vanished);
         let records = read?;
         let users = records.len();
-        let had_users = state.table.as_ref().is_some_and(|table| !table.is_empty());
+        let had_users = state
+            .table
+            .as_ref()
+            .is_some_and(|table| !table.by_name.is_empty());
         if users == 0 && had_users && !vanished {
             state.vanished = true;
             drop(state);
             tracing::warn!(file = %self.path.display(), "no users any more: looking again");
             return Ok(());
         }
-        let by_name = records
-            .into_iter()
-            .map(|record| (folded(&record.name), Arc::new(record)));
-        state.table = Some(Arc::new(by_name.collect()));
+        state.table = Some(Arc::new(Table::new(records)));
         state.complaint.clear();
         drop(state);
         tracing::info!(file = %self.path.display(), users, "users read");
@@ -176,9 +214,9 @@ impl Shared {
     }
 }
 
-#[async_trait]
-impl Users for FileUsers {
-    async fn find(&self, name: &str) -> Result<Option<Arc<Record>>, UsersError> {
+impl FileUsers {
+    /// The table, after a look at the file if it is time for one.
+    async fn looked_up(&self) -> Result<Arc<Table>, UsersError> {
         if self.shared.is_due() || self.table().is_none() {
             let shared = Arc::clone(&self.shared);
             let refresh = tokio::task::spawn_blocking(move || {
@@ -201,25 +239,95 @@ impl Users for FileUsers {
                 return Err(error);
             }
         }
-        match self.table() {
-            Some(table) => Ok(table.get(&folded(name)).cloned()),
-            // The file was never good and is the same as at the last look.
-            None => Err(UsersError::Read {
-                path: self.shared.path.clone(),
-                source: io::Error::other("it could not be used when it was last read"),
-            }),
-        }
+        // Without one the file was never good and is the same as at the last look.
+        self.table().ok_or_else(|| UsersError::Read {
+            path: self.shared.path.clone(),
+            source: io::Error::other("it could not be used when it was last read"),
+        })
     }
 
-    /// Looks at the file like `find`, on this thread: a `stat` a second, and a small file where it
-    /// changed. A session may send for hours without another login.
-    fn known(&self, name: &str) -> Option<Arc<Record>> {
+    /// The same on this thread: a `stat` a second, and a small file where it changed.
+    fn looked_up_here(&self) -> Option<Arc<Table>> {
         if (self.shared.is_due() || self.table().is_none())
             && let Err(error) = self.shared.refresh()
         {
             self.shared.complain(&error);
         }
-        self.table()?.get(&folded(name)).cloned()
+        self.table()
+    }
+}
+
+#[async_trait]
+impl Users for FileUsers {
+    async fn find(&self, name: &str) -> Result<Option<Arc<Record>>, UsersError> {
+        let table = self.looked_up().await?;
+        Ok(table.by_name.get(&folded(name)).cloned())
+    }
+
+    /// Looks at the file like `find`, on this thread. A session may send for hours without another
+    /// login.
+    fn known(&self, name: &str) -> Option<Arc<Record>> {
+        self.looked_up_here()?.by_name.get(&folded(name)).cloned()
+    }
+
+    fn holding(&self, kind: Kind) -> Holding {
+        let table = self.looked_up_here();
+        let at = Kind::ALL.iter().position(|other| *other == kind);
+        table
+            .zip(at)
+            .and_then(|(table, at)| table.holding.get(at).copied())
+            .unwrap_or(Holding::All)
+    }
+
+    async fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        let table = self.looked_up().await?;
+        let mut names = certificate.names().into_iter();
+        Ok(names.find_map(|name| table.by_certificate.get(&name).cloned()))
+    }
+
+    async fn complete(
+        &self,
+        verified: &Record,
+        verifiers: &Verifiers,
+    ) -> Result<bool, UsersError> {
+        let shared = Arc::clone(&self.shared);
+        let (name, password) = (folded(&verified.name), verified.password.clone());
+        let verifiers = verifiers.clone();
+        let completed = tokio::task::spawn_blocking(move || {
+            let changed = edit(&shared.path, None, |records| {
+                let record = records
+                    .iter_mut()
+                    .find(|record| folded(&record.name) == name && record.password == password)
+                    .ok_or(Unchanged::NotNeeded)?;
+                let before = record.clone();
+                verifiers.fill(record);
+                if *record == before {
+                    return Err(Unchanged::NotNeeded);
+                }
+                Ok(())
+            });
+            match changed {
+                Ok(()) => Ok(true),
+                Err(Unchanged::NotNeeded) => Ok(false),
+                Err(Unchanged::Failed(error)) => Err(error),
+            }
+        });
+        completed.await.unwrap_or(Ok(false))
+    }
+}
+
+/// Why nothing was written.
+enum Unchanged {
+    NotNeeded,
+    Failed(UsersError),
+}
+
+impl From<UsersError> for Unchanged {
+    fn from(error: UsersError) -> Self {
+        Self::Failed(error)
     }
 }
 

@@ -17,6 +17,7 @@ fn alice() -> Record {
         nt: Some(NtHash::from(*b"0123456789abcdef")),
         disabled: true,
         senders: vec!["info@example.org".into(), "*@example.net".into()],
+        ..Record::new("")
     }
 }
 

@@ -1,29 +1,42 @@
 //! Users: who they are, and whether somebody is one of them.
 //!
 //! [`Users`] finds records and knows no mechanism; [`FileUsers`] is its backend of this version
-//! (SQL and LDAP will stand beside it). [`Authenticator`] answers for PLAIN, LOGIN and NTLM with the
+//! (SQL and LDAP will stand beside it). [`Authenticator`] answers for the mechanisms with the
 //! help of [`argon`] (the slow hash), [`cache`] (what was right a moment ago), [`backoff`] (slowing
-//! down whoever guesses) and `turns` (waiting in line). Nothing here knows a connection, and only verifiers are kept, never a
-//! password.
+//! down whoever guesses), `turns` (waiting in line), [`salt`] and [`scram`]. Nothing here knows a
+//! connection, and only verifiers are kept ([`record`], [`kept`]), never a password.
+//!
+//! [`kind`] says which mechanism needs which verifier, [`verifiers`] makes them of a password, and
+//! [`completion`] gives them to users who lack some, when they next show their password.
+//! [`certificate`] is what EXTERNAL knows people by. [`refusal`] tells the log why somebody was refused.
 //!
 //! # Names
-//! Names are compared without regard to ASCII case. Several ways to write one lead to the same
-//! record ([`names`]; profile NLMP-3.2.5-i).
+//! Names are compared without regard to ASCII case, after SASLprep ([`prepare`]). Several ways to
+//! write one lead to the same record ([`names`]; profile NLMP-3.2.5-i).
 //!
-//! Elsewhere on purpose: NTLM arithmetic (the component's verifier, passed in as a closure), and
-//! what the mechanisms say on the wire (the component's `sasl`).
+//! Elsewhere on purpose: the arithmetic of NTLM, CRAM-MD5 and SCRAM (the component's verifier,
+//! passed in as a closure or as [`verifiers::Arithmetic`]), and what the mechanisms say on the wire
+//! (the component's `sasl`).
 
 pub mod argon;
 pub mod authenticator;
 pub mod backoff;
 pub(crate) mod bounded;
 pub mod cache;
+pub mod certificate;
+pub mod completion;
 pub mod file;
+pub mod kept;
+pub mod kind;
 pub mod names;
+pub mod prepare;
 pub mod record;
 pub mod refusal;
+pub mod salt;
+pub mod scram;
 pub mod senders;
 mod turns;
+pub mod verifiers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,10 +45,16 @@ use async_trait::async_trait;
 
 use crate::config::Finding;
 
-pub use authenticator::{Authenticator, Unverified, Verdict};
+pub use authenticator::{Authenticator, ScramExchange, Unverified, Verdict};
+pub use certificate::ClientCertificate;
+pub use completion::Completion;
 pub use file::FileUsers;
+pub use kept::NtHash;
+pub use kind::{Holding, Kind};
 pub use names::Names;
-pub use record::{NtHash, Record};
+pub use record::Record;
+pub use scram::{ScramDigest, ScramVerifier};
+pub use verifiers::{Arithmetic, Verifiers};
 pub use senders::{OwnAddresses, may_send_as};
 
 /// A store of records.
@@ -50,6 +69,30 @@ pub trait Users: Send + Sync {
     /// What is known of this name at once: sender rights are asked for at every MAIL. A backend that
     /// is far away answers from what it last found.
     fn known(&self, name: &str) -> Option<Arc<Record>>;
+
+    /// How many of the users have a verifier of this kind, as far as it is known at once: what no
+    /// user can use is not offered (R4954-3-a).
+    fn holding(&self, kind: Kind) -> Holding;
+
+    /// The record that lists this certificate; `None` if there is none.
+    ///
+    /// # Errors
+    /// As `find`.
+    async fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError>;
+
+    /// Gives the user of `verified` the verifiers that he lacks. Does nothing (false) if his password
+    /// is another one by now, or the backend is not ours to write.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    async fn complete(
+        &self,
+        verified: &Record,
+        verifiers: &Verifiers,
+    ) -> Result<bool, UsersError>;
 }
 
 /// `backend = "oauth"`: nobody is known here but by a token.
@@ -64,6 +107,21 @@ impl Users for NoUsers {
 
     fn known(&self, _: &str) -> Option<Arc<Record>> {
         None
+    }
+
+    fn holding(&self, _: Kind) -> Holding {
+        Holding::All
+    }
+
+    async fn of_certificate(
+        &self,
+        _: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        Ok(None)
+    }
+
+    async fn complete(&self, _: &Record, _: &Verifiers) -> Result<bool, UsersError> {
+        Ok(false)
     }
 }
 

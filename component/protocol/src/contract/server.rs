@@ -140,7 +140,7 @@ impl core::fmt::Debug for PasswordCheck {
 }
 
 /// CRAM-MD5.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CramMd5Check {
     /// Authentication identity.
     pub user: String,
@@ -148,6 +148,17 @@ pub struct CramMd5Check {
     pub challenge: String,
     /// 32 hex digits.
     pub digest: String,
+}
+
+/// With challenge and digest passwords can be tried out: one of them is not shown.
+impl core::fmt::Debug for CramMd5Check {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("CramMd5Check")
+            .field("user", &self.user)
+            .field("challenge", &self.challenge)
+            .field("digest", &"***")
+            .finish()
+    }
 }
 
 /// SCRAM client-first.
@@ -162,12 +173,21 @@ pub struct ScramStart {
 }
 
 /// SCRAM client-final.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScramProof {
     /// AuthMessage.
     pub messages: String,
     /// ClientProof.
     pub proof: Vec<u8>,
+}
+
+impl core::fmt::Debug for ScramProof {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ScramProof")
+            .field("messages", &self.messages)
+            .field("proof", &"***")
+            .finish()
+    }
 }
 
 /// XOAUTH2 and OAUTHBEARER.

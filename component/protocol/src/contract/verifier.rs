@@ -38,7 +38,7 @@ pub struct NtlmPolicy {
 }
 
 /// What a SCRAM server keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScramKeys {
     /// Which hash.
     pub digest: Digest,
@@ -46,4 +46,12 @@ pub struct ScramKeys {
     pub stored_key: Vec<u8>,
     /// ServerKey.
     pub server_key: Vec<u8>,
+}
+
+impl core::fmt::Debug for ScramKeys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ScramKeys")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
 }

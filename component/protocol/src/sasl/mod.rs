@@ -1,8 +1,8 @@
 //! SASL mechanisms in AUTH (RFC 4954 section 4, RFC 4422): a file each, both sides.
 //!
 //! ```text
-//!   server: AUTH -> start -> Challenge | Text -> respond -> ... -> Ask -> conclude -> Granted
-//!                                                             \-> Refuse         \-> Refuse
+//!   server: AUTH -> start -> Challenge | Text -> respond -> ... -> Ask -> conclude -> ... -> Grant
+//!                        \-> Refuse                  \-> Refuse              \-> Refuse
 //!   client: start -> [initial response] -> challenge -> Respond -> ... | Concede -> refusal
 //!                                               \-> Derive -> derived   | Cancel | Distrust
 //! ```
@@ -20,52 +20,20 @@ mod login;
 mod ntlm;
 mod ntlm_client;
 mod oauth;
+mod oauth_server;
 mod oauthbearer;
 mod plain;
 mod scram_client;
+mod scram_server;
 mod server;
 #[cfg(test)]
 mod tests;
 mod xoauth2;
 
 pub use client::{ClientContext, ClientExchange, ClientStep};
-pub use server::{SaslRefusal, ServerConclusion, ServerContext, ServerExchange, ServerStep};
+pub use server::{SaslRefusal, ServerContext, ServerExchange, ServerStep};
 
 use crate::contract::{Mechanism, TlsFacts};
-
-/// A mechanism of the server role: its sessions neither offer nor start another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Login,
-    Ntlm,
-    Plain,
-}
-
-impl Known {
-    fn of(mechanism: Mechanism) -> Option<Self> {
-        match mechanism {
-            Mechanism::Login => Some(Self::Login),
-            Mechanism::Ntlm => Some(Self::Ntlm),
-            Mechanism::Plain => Some(Self::Plain),
-            Mechanism::CramMd5
-            | Mechanism::ScramSha1
-            | Mechanism::ScramSha1Plus
-            | Mechanism::ScramSha256
-            | Mechanism::ScramSha256Plus
-            | Mechanism::Xoauth2
-            | Mechanism::Oauthbearer
-            | Mechanism::External => None,
-        }
-    }
-
-    fn mechanism(self) -> Mechanism {
-        match self {
-            Self::Login => Mechanism::Login,
-            Self::Ntlm => Mechanism::Ntlm,
-            Self::Plain => Mechanism::Plain,
-        }
-    }
-}
 
 /// Whether this mechanism can be used under this TLS, if there is any; else what it needs. Not
 /// here: which mechanism may see the password, which is the client session's.
@@ -82,7 +50,20 @@ pub fn client_needs(mechanism: Mechanism, facts: Option<&TlsFacts>) -> Option<&'
     }
 }
 
-/// Whether the server role has this mechanism.
-pub fn supports(mechanism: Mechanism) -> bool {
-    Known::of(mechanism).is_some()
+/// Whether a server can offer this mechanism under this TLS, if there is any. Not here: which
+/// mechanism may see a password in clear, which is the session's.
+pub fn server_offers(mechanism: Mechanism, facts: Option<&TlsFacts>) -> bool {
+    match mechanism {
+        // R5802-6-b: clients bind to what TLS 1.3 exports; under TLS 1.2 they would use
+        // tls-unique.
+        Mechanism::ScramSha1Plus | Mechanism::ScramSha256Plus => {
+            facts.is_some_and(|facts| facts.version == TLS_1_3 && facts.exporter.is_some())
+        }
+        // R4422-A
+        Mechanism::External => facts.is_some_and(|facts| facts.verified),
+        _ => true,
+    }
 }
+
+/// TLS 1.3 among the facts.
+const TLS_1_3: &str = "TLSv1.3";

@@ -2,9 +2,34 @@
 
 use super::ClientStep;
 use super::oauth::{self, SEPARATOR};
+use super::oauth_server::{Message, bearer, pairs};
 use super::{ClientContext, gs2};
 use crate::contract::client::Credentials;
 use alloc::{format, string::String, vec::Vec};
+
+/// What answers a refused token (RFC 7628 section 3.2.2, R7628-3.2).
+pub(super) const ERROR: &str = r#"{"status":"invalid_token"}"#;
+
+/// The client's message; `None` if it is none (R7628-3.1). `host`, `port` and unknown keys are
+/// ignored; `auth` without a token is no mistake but a question (section 4.3).
+pub(super) fn parse(message: &str) -> Option<Message<'_>> {
+    let (header, rest) = gs2::Header::parse(message)?;
+    // The channel cannot be bound: no version of this mechanism does (section 3.1).
+    if let gs2::Binding::Bound(_) = header.binding {
+        return None;
+    }
+    let mut token = None;
+    for (key, value) in pairs(rest.strip_prefix(SEPARATOR)?)? {
+        if key == "auth" {
+            token = bearer(value);
+        }
+    }
+    Some(Message {
+        authorization: header.authorization,
+        user: "",
+        token,
+    })
+}
 
 /// The client has sent its message.
 pub(super) struct Client(oauth::Client);

@@ -1,15 +1,15 @@
 //! The server's side of an exchange, whatever the mechanism.
 
-use super::{Known, login, ntlm, plain};
+use super::{cram_md5, external, login, ntlm, oauth_server, plain, scram_server};
 use crate::contract::{
-    Mechanism,
+    Mechanism, TlsFacts,
     server::{Answer, Question},
 };
 use crate::environment::Environment;
 use crate::parked::{Reader, Writer};
 use alloc::{string::String, vec::Vec};
 
-/// What an exchange needs of the session's settings.
+/// What an exchange needs of the session.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerContext<'a> {
     /// Fully qualified name of the service.
@@ -18,6 +18,10 @@ pub struct ServerContext<'a> {
     pub ntlm_domain: &'a str,
     /// NetBIOS computer name.
     pub ntlm_computer: &'a str,
+    /// `None` without TLS.
+    pub facts: Option<&'a TlsFacts>,
+    /// The session offers a SCRAM mechanism with channel binding.
+    pub plus_offered: bool,
 }
 
 /// What comes next.
@@ -29,6 +33,8 @@ pub enum ServerStep {
     Text(&'static str),
     /// The host judges; its answer goes to `conclude`.
     Ask(Question),
+    /// The exchange is over, and the peer has this identity: 235.
+    Grant(String),
     /// The exchange is over.
     Refuse(SaslRefusal),
 }
@@ -54,15 +60,6 @@ pub enum SaslRefusal {
     Unavailable,
 }
 
-/// What the host's answer made of the exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServerConclusion {
-    /// 235: the peer has this identity.
-    Granted(String),
-    /// As after any other event.
-    Step(ServerStep),
-}
-
 /// One exchange, from AUTH to its final reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerExchange {
@@ -72,35 +69,54 @@ pub struct ServerExchange {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// A response is awaited.
+    /// Of the mechanism: a response is awaited, or an answer that is not the end.
+    CramMd5(cram_md5::Server),
+    External(external::Server),
     Login(login::Server),
     Ntlm(ntlm::Server),
+    Oauth(oauth_server::Server),
     Plain(plain::Server),
-    /// The host's answer is awaited.
+    Scram(scram_server::Server),
+    /// The host's answer is awaited, and is the end.
     Asked,
     /// Nothing is.
     Over,
 }
 
-/// A mechanism's own state after a turn, `None` if it awaits no response, and the step.
+/// A mechanism's own state after a turn, `None` if it awaits no more than a last answer, and the
+/// step.
 pub(super) type Turn<S> = (Option<S>, ServerStep);
 
 impl ServerExchange {
-    /// Begins. `initial` is the decoded initial response, empty for `=` (R4954-4-e). Of a
-    /// mechanism that [`super::supports`] denies comes `Unavailable`.
+    /// Begins. `initial` is the decoded initial response, empty for `=` (R4954-4-e).
     pub fn start(
         mechanism: Mechanism,
         initial: Option<&[u8]>,
         context: &ServerContext<'_>,
         env: &mut dyn Environment,
     ) -> (Self, ServerStep) {
-        let (state, step) = match Known::of(mechanism) {
-            Some(Known::Login) => State::after(login::Server::start(initial), State::Login),
-            Some(Known::Ntlm) => {
+        let (state, step) = match mechanism {
+            Mechanism::Login => State::after(login::Server::start(initial), State::Login),
+            Mechanism::Ntlm => {
                 State::after(ntlm::Server::start(initial, context, env), State::Ntlm)
             }
-            Some(Known::Plain) => State::after(plain::Server::start(initial), State::Plain),
-            None => (State::Over, ServerStep::Refuse(SaslRefusal::Unavailable)),
+            Mechanism::Plain => State::after(plain::Server::start(initial), State::Plain),
+            Mechanism::CramMd5 => State::after(
+                cram_md5::Server::start(initial, context, env),
+                State::CramMd5,
+            ),
+            Mechanism::ScramSha1
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha256Plus => State::after(
+                scram_server::Server::start(mechanism, initial, context, env),
+                State::Scram,
+            ),
+            Mechanism::Xoauth2 | Mechanism::Oauthbearer => State::after(
+                oauth_server::Server::start(mechanism, initial),
+                State::Oauth,
+            ),
+            Mechanism::External => State::after(external::Server::start(initial), State::External),
         };
         (Self { mechanism, state }, step)
     }
@@ -112,38 +128,55 @@ impl ServerExchange {
         context: &ServerContext<'_>,
         env: &mut dyn Environment,
     ) -> ServerStep {
-        let (state, step) = match core::mem::replace(&mut self.state, State::Over) {
+        let mechanism = self.mechanism;
+        self.turn(|state| match state {
+            State::CramMd5(cram) => State::after(cram.respond(response), State::CramMd5),
+            State::External(external) => State::after(external.respond(response), State::External),
             State::Login(login) => State::after(login.respond(response), State::Login),
             State::Ntlm(ntlm) => State::after(ntlm.respond(response, context, env), State::Ntlm),
+            State::Oauth(oauth) => State::after(oauth.respond(mechanism, response), State::Oauth),
             State::Plain(plain) => State::after(plain.respond(response), State::Plain),
+            State::Scram(scram) => State::after(
+                scram.respond(mechanism, response, context, env),
+                State::Scram,
+            ),
             // The session asks for no response here.
-            State::Asked | State::Over => (State::Over, ServerStep::Refuse(SaslRefusal::Malformed)),
-        };
-        self.state = state;
-        step
+            State::Asked | State::Over => State::refuse(SaslRefusal::Malformed),
+        })
+    }
+
+    /// Whether the open question can have this answer.
+    pub fn fits(&self, answer: &Answer) -> bool {
+        let wants_salt = matches!(self.state, State::Scram(scram_server::Server::Salt(_)));
+        match answer {
+            Answer::Scram(_) => wants_salt,
+            Answer::Granted(..) => !wants_salt,
+            Answer::Refused | Answer::Disabled | Answer::Unprepared | Answer::Unavailable => true,
+            Answer::Accepted | Answer::Rejected(_) | Answer::Stored => false,
+        }
     }
 
     /// The host's answer to the question. One that does not belong to it counts as `unavailable`:
     /// nobody is let in by mistake.
-    pub fn conclude(&mut self, answer: &Answer) -> ServerConclusion {
-        let asked = core::mem::replace(&mut self.state, State::Over) == State::Asked;
-        let refusal = match answer {
-            Answer::Granted(identity, _) if asked => {
-                return ServerConclusion::Granted(identity.clone());
+    pub fn conclude(&mut self, answer: &Answer) -> ServerStep {
+        use oauth_server::Server as Oauth;
+        use scram_server::Server as Scram;
+        let mechanism = self.mechanism;
+        self.turn(|state| match (state, answer) {
+            (State::Scram(Scram::Salt(begun)), Answer::Scram(salt)) => {
+                State::after(Scram::salted(begun, salt), State::Scram)
             }
-            // SNTLM-2.2.1.4, R4954-6-a.
-            Answer::Refused if self.mechanism == Mechanism::Ntlm => SaslRefusal::NtlmWrong,
-            Answer::Refused => SaslRefusal::Wrong,
-            Answer::Disabled => SaslRefusal::Disabled,
-            Answer::Unprepared => SaslRefusal::Unprepared,
-            Answer::Granted(..)
-            | Answer::Scram(_)
-            | Answer::Unavailable
-            | Answer::Accepted
-            | Answer::Rejected(_)
-            | Answer::Stored => SaslRefusal::Unavailable,
-        };
-        ServerConclusion::Step(ServerStep::Refuse(refusal))
+            (State::Scram(Scram::Proof), Answer::Granted(identity, signature)) => {
+                State::after(Scram::signed(mechanism, identity, signature), State::Scram)
+            }
+            (State::Oauth(Oauth::Asked), Answer::Refused) => {
+                State::after(Oauth::refuse(mechanism), State::Oauth)
+            }
+            (State::Asked | State::Oauth(Oauth::Asked), Answer::Granted(identity, _)) => {
+                (State::Over, ServerStep::Grant(identity.clone()))
+            }
+            (_, answer) => State::refuse(refusal(mechanism, answer)),
+        })
     }
 
     /// Which mechanism this is.
@@ -151,57 +184,72 @@ impl ServerExchange {
         self.mechanism
     }
 
+    /// Whether the host has refused already: what is still awaited changes nothing of it.
+    pub fn has_failed(&self) -> bool {
+        self.state == State::Oauth(oauth_server::Server::Refused)
+    }
+
     /// Parks the exchange, best while a response is awaited.
     pub fn write(&self, writer: &mut Writer) {
+        writer.string(self.mechanism.name());
+        writer.u8(match self.state {
+            State::Over => OVER,
+            State::Asked => ASKED,
+            _ => OWN,
+        });
         match &self.state {
-            State::Login(login) => {
-                writer.u8(LOGIN);
-                login.write(writer);
-            }
-            State::Ntlm(ntlm) => {
-                writer.u8(NTLM);
-                ntlm.write(writer);
-            }
-            State::Plain(plain) => {
-                writer.u8(PLAIN);
-                plain.write(writer);
-            }
-            State::Asked => {
-                writer.u8(ASKED);
-                writer.string(self.mechanism.name());
-            }
-            State::Over => {
-                writer.u8(OVER);
-                writer.string(self.mechanism.name());
-            }
+            State::CramMd5(cram) => cram.write(writer),
+            State::External(external) => external.write(writer),
+            State::Login(login) => login.write(writer),
+            State::Ntlm(ntlm) => ntlm.write(writer),
+            State::Oauth(oauth) => oauth.write(writer),
+            State::Plain(plain) => plain.write(writer),
+            State::Scram(scram) => scram.write(writer),
+            State::Asked | State::Over => (),
         }
     }
 
     /// The exchange that was parked; `None` if these octets are none.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let of = |known: Known, state| Self {
-            mechanism: known.mechanism(),
-            state,
+        let mechanism = Mechanism::from_name(reader.octets()?)?;
+        let state = match (reader.u8()?, mechanism) {
+            (OVER, _) => State::Over,
+            (ASKED, _) => State::Asked,
+            (OWN, mechanism) => State::read(mechanism, reader)?,
+            _ => return None,
         };
-        let named = |name: &[u8], state| {
-            Mechanism::from_name(name).map(|mechanism| Self { mechanism, state })
-        };
-        match reader.u8()? {
-            LOGIN => login::Server::read(reader).map(|s| of(Known::Login, State::Login(s))),
-            NTLM => ntlm::Server::read(reader).map(|s| of(Known::Ntlm, State::Ntlm(s))),
-            PLAIN => plain::Server::read(reader).map(|s| of(Known::Plain, State::Plain(s))),
-            ASKED => named(reader.octets()?, State::Asked),
-            OVER => named(reader.octets()?, State::Over),
-            _ => None,
-        }
+        Some(Self { mechanism, state })
+    }
+
+    /// The state is consumed; what a mechanism says next becomes the new one.
+    fn turn(&mut self, next: impl FnOnce(State) -> (State, ServerStep)) -> ServerStep {
+        let (state, step) = next(core::mem::replace(&mut self.state, State::Over));
+        self.state = state;
+        step
     }
 }
 
-const LOGIN: u8 = 1;
-const NTLM: u8 = 2;
-const PLAIN: u8 = 3;
-const ASKED: u8 = 4;
-const OVER: u8 = 5;
+/// What a parked exchange waits for: nothing, a last answer, or what its mechanism says.
+const OVER: u8 = 0;
+const ASKED: u8 = 1;
+const OWN: u8 = 2;
+
+/// What an answer that does not let in means (R4954-6-a, R4954-6-b, R4954-6-d).
+fn refusal(mechanism: Mechanism, answer: &Answer) -> SaslRefusal {
+    match answer {
+        // SNTLM-2.2.1.4
+        Answer::Refused if mechanism == Mechanism::Ntlm => SaslRefusal::NtlmWrong,
+        Answer::Refused => SaslRefusal::Wrong,
+        Answer::Disabled => SaslRefusal::Disabled,
+        Answer::Unprepared => SaslRefusal::Unprepared,
+        Answer::Granted(..)
+        | Answer::Scram(_)
+        | Answer::Unavailable
+        | Answer::Accepted
+        | Answer::Rejected(_)
+        | Answer::Stored => SaslRefusal::Unavailable,
+    }
+}
 
 impl State {
     /// The state after a mechanism's turn.
@@ -212,5 +260,26 @@ impl State {
             (None, _) => Self::Over,
         };
         (state, step)
+    }
+
+    fn refuse(refusal: SaslRefusal) -> (Self, ServerStep) {
+        (Self::Over, ServerStep::Refuse(refusal))
+    }
+
+    fn read(mechanism: Mechanism, reader: &mut Reader<'_>) -> Option<Self> {
+        match mechanism {
+            Mechanism::Login => login::Server::read(reader).map(Self::Login),
+            Mechanism::Ntlm => ntlm::Server::read(reader).map(Self::Ntlm),
+            Mechanism::Plain => plain::Server::read(reader).map(Self::Plain),
+            Mechanism::CramMd5 => cram_md5::Server::read(reader).map(Self::CramMd5),
+            Mechanism::ScramSha1
+            | Mechanism::ScramSha1Plus
+            | Mechanism::ScramSha256
+            | Mechanism::ScramSha256Plus => scram_server::Server::read(reader).map(Self::Scram),
+            Mechanism::Xoauth2 | Mechanism::Oauthbearer => {
+                oauth_server::Server::read(reader).map(Self::Oauth)
+            }
+            Mechanism::External => external::Server::read(reader).map(Self::External),
+        }
     }
 }

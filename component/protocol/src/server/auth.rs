@@ -9,7 +9,7 @@ use super::{
 use crate::{
     contract::{Mechanism, Reply, server::Answer},
     environment::Environment,
-    sasl::{SaslRefusal, ServerConclusion, ServerContext, ServerExchange, ServerStep},
+    sasl::{SaslRefusal, ServerContext, ServerExchange, ServerStep},
     smtp::{base64, reply},
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// AUTH with the mechanism's name, and the initial response as it came.
 pub(super) fn auth(
-    known: &Known,
+    known: &mut Known,
     state: State,
     mechanism: &[u8],
     initial: Option<&[u8]>,
@@ -35,7 +35,7 @@ pub(super) fn auth(
     };
     let initial = initial.as_ref().map(|octets| octets.as_slice());
     let (exchange, step) = ServerExchange::start(mechanism, initial, &context(known), env);
-    next(Box::new(exchange), step)
+    next(known, Box::new(exchange), step)
 }
 
 /// What must hold before an exchange begins, in the order in which a peer can mend it.
@@ -54,11 +54,13 @@ fn check(known: &Known, state: &State, name: &[u8]) -> Result<Mechanism, Reply> 
     let mechanism = Mechanism::from_name(name)
         .filter(|mechanism| known.settings.mechanisms.contains(mechanism))
         .ok_or_else(reply::mechanism_unknown)?;
-    // R4954-4-i, R4954-4-l
-    if !known.may_use(mechanism) {
-        return Err(reply::encryption_required());
+    match known.may_use(mechanism) {
+        true => Ok(mechanism),
+        // R4954-4-h: this connection's TLS lacks what it needs (R5802-6-b, R4422-A).
+        false if known.has_tls() => Err(reply::mechanism_unknown()),
+        // R4954-4-i, R4954-4-l
+        false => Err(reply::encryption_required()),
     }
-    Ok(mechanism)
 }
 
 /// RFC 4954 section 4 (R4954-4-e): `=` is the empty string.
@@ -69,7 +71,7 @@ fn initial_response(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// A line of the exchange, without its end.
 pub(super) fn response(
-    known: &Known,
+    known: &mut Known,
     state: State,
     line: &[u8],
     env: &mut dyn Environment,
@@ -79,14 +81,17 @@ pub(super) fn response(
     };
     // RFC 4954 section 4 (R4954-4-c): the session is as before AUTH.
     if line == b"*" {
-        return State::Command.say(reply::authentication_cancelled());
+        // What the host has refused counts, however the peer ends it (R7628-3.2).
+        let too_many = exchange.has_failed().then(|| known.count_failed_auth());
+        let cancelled = reply::authentication_cancelled();
+        return State::Command.say(too_many.flatten().unwrap_or(cancelled));
     }
     // R4954-4-d
     let Some(response) = base64::decode(line).map(Zeroizing::new) else {
         return State::Command.say(reply::syntax_error());
     };
     let step = exchange.respond(&response, &context(known), env);
-    next(exchange, step)
+    next(known, exchange, step)
 }
 
 /// The host's answer to the exchange's question; `None` if it answers another one.
@@ -95,34 +100,27 @@ pub(super) fn answered(
     mut exchange: ServerExchange,
     answer: &Answer,
 ) -> Option<Step> {
-    match answer {
-        Answer::Granted(..)
-        | Answer::Refused
-        | Answer::Disabled
-        | Answer::Unprepared
-        | Answer::Unavailable => (),
-        // SCRAM is not built yet.
-        Answer::Scram(_) | Answer::Accepted | Answer::Rejected(_) | Answer::Stored => return None,
+    if !exchange.fits(answer) {
+        return None;
     }
-    Some(match exchange.conclude(answer) {
-        ServerConclusion::Granted(identity) => {
-            known.identity = Some(identity);
-            // R4954-4-j
-            State::Command.say(reply::authenticated())
-        }
-        ServerConclusion::Step(step) => next(Box::new(exchange), step),
-    })
+    let step = exchange.conclude(answer);
+    Some(next(known, Box::new(exchange), step))
 }
 
 /// What an exchange's step means for the session. After a refusal nothing of the try remains
 /// (R4954-4-k).
-fn next(exchange: Box<ServerExchange>, step: ServerStep) -> Step {
+fn next(known: &mut Known, exchange: Box<ServerExchange>, step: ServerStep) -> Step {
     let challenge = match step {
         // R4954-4-b
         ServerStep::Challenge(octets) => reply::challenge(&base64::encode(&octets)),
         // SNTLM-2.2.1.2
         ServerStep::Text(text) => reply::challenge(text),
         ServerStep::Ask(question) => return Asked::Credentials(exchange).ask(question),
+        ServerStep::Grant(identity) => {
+            known.identity = Some(identity);
+            // R4954-4-j
+            return State::Command.say(reply::authenticated());
+        }
         ServerStep::Refuse(refusal) => return State::Command.say(refused(refusal)),
     };
     Step {
@@ -150,5 +148,9 @@ fn context(known: &Known) -> ServerContext<'_> {
         hostname: &known.settings.hostname,
         ntlm_domain: &known.settings.ntlm_domain,
         ntlm_computer: &known.settings.ntlm_computer,
+        facts: known.facts.as_ref(),
+        plus_offered: [Mechanism::ScramSha1Plus, Mechanism::ScramSha256Plus]
+            .iter()
+            .any(|plus| known.offers(*plus)),
     }
 }

@@ -5,7 +5,7 @@ use super::{
     known::Known,
     state::{State, Step},
 };
-use crate::smtp::reply;
+use crate::smtp::{command::Command, reply};
 
 /// RSET: 250 always, save with an argument; session, identity and TLS stay (R5321-4.1.1.5).
 pub(super) fn rset(state: State, argument: &[u8]) -> Step {
@@ -46,6 +46,16 @@ pub(super) fn quit(known: &Known, state: State, argument: &[u8]) -> Step {
         return state.say(reply::bad_argument("QUIT takes no argument"));
     }
     State::Closed.say(reply::quit(&known.settings.hostname))
+}
+
+/// Anything but QUIT under TLS that policy does not take: 554 (RFC 3207 section 4.1,
+/// R3207-4.1-a), without an enhanced status code to EHLO and HELO (RFC 2034 section 4).
+pub(super) fn below_policy(state: State, command: &Command<'_>) -> Step {
+    let mut refusal = reply::tls_below_policy();
+    if matches!(command, Command::Ehlo(_) | Command::Helo(_)) {
+        refusal.status = None;
+    }
+    state.say(refusal)
 }
 
 /// EXPN, ETRN, SEND and others: known, not implemented here (R5321-4.1.1.7, R5321-4.1.5,

@@ -7,6 +7,7 @@ use crate::{
         Dismissal, Mechanism, Reply, TlsFacts,
         server::{Peer, Settings, TlsPolicy},
     },
+    sasl,
     smtp::reply,
 };
 use alloc::{format, string::String};
@@ -88,9 +89,18 @@ impl Known {
         self.facts.is_some()
     }
 
-    /// TLS is needed before anything else and is not there (RFC 3207 section 4).
+    /// TLS is needed before anything else and is not there (RFC 3207 section 4): by itself, or for
+    /// the certificate that only it can show.
     pub fn lacks_tls(&self) -> bool {
-        self.settings.tls == TlsPolicy::Required && !self.has_tls()
+        let is_required =
+            self.settings.tls == TlsPolicy::Required || self.settings.certificate_required;
+        is_required && !self.has_tls()
+    }
+
+    /// TLS is there, and not as policy demands it (RFC 3207 section 4.1, R3207-4.1-a).
+    pub fn is_below_policy(&self) -> bool {
+        let is_verified = self.facts.as_ref().is_none_or(|facts| facts.verified);
+        self.settings.certificate_required && !is_verified
     }
 
     /// STARTTLS would work now, as far as the listener and the connection go.
@@ -113,10 +123,23 @@ impl Known {
             || (self.settings.clear_text
                 && matches!(mechanism, Mechanism::Login | Mechanism::Plain));
         match self.settings.tls {
+            _ if !sasl::server_offers(mechanism, self.facts.as_ref()) => false,
             _ if self.has_tls() => true,
             TlsPolicy::RequiredForAuth | TlsPolicy::Required | TlsPolicy::Established => false,
             TlsPolicy::Absent | TlsPolicy::Offered => is_allowed,
         }
+    }
+
+    /// EHLO lists the mechanism now (RFC 4954 section 3, R4954-3-a).
+    pub fn offers(&self, mechanism: Mechanism) -> bool {
+        self.settings.mechanisms.contains(&mechanism) && self.may_use(mechanism)
+    }
+
+    /// A failed AUTH exchange: the last one is answered 421 (R5321-3.8-d).
+    pub fn count_failed_auth(&mut self) -> Option<Reply> {
+        self.failed_auth = self.failed_auth.saturating_add(1);
+        (self.failed_auth >= MOST_FAILED_AUTH)
+            .then(|| reply::too_many(&self.settings.hostname, "failed authentications"))
     }
 
     /// What MAIL, RCPT and DATA need before their own order: EHLO, and an identity where one is

@@ -21,7 +21,7 @@ use crate::{
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 /// First octet of a parked session; another one is another form.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 impl Session {
     /// Everything that the session knows, as at most [`MOST_PARKED`] octets; none while content or
@@ -88,6 +88,7 @@ fn read(known: &mut Known, reader: &mut Reader<'_>) -> Option<State> {
 }
 
 fn write_known(known: &Known, writer: &mut Writer) {
+    writer.bool(known.identity.is_some());
     writer.u32(known.transactions);
     writer.u8(known.bad_commands);
     writer.u8(known.failed_auth);
@@ -109,6 +110,11 @@ fn write_known(known: &Known, writer: &mut Writer) {
 }
 
 fn read_known(known: &mut Known, reader: &mut Reader<'_>) -> Option<()> {
+    // Who the peer is the host says, but not that it had its 235: a SCRAM exchange that the host
+    // has granted may still be open, or cancelled.
+    if !reader.bool()? {
+        known.identity = None;
+    }
     known.transactions = reader.u32()?;
     known.bad_commands = reader.u8()?;
     known.failed_auth = reader.u8()?;

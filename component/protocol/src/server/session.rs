@@ -10,7 +10,7 @@
 
 use super::{
     auth, control, data, ehlo,
-    known::{Known, MOST_BAD_COMMANDS, MOST_FAILED_AUTH, MOST_REPORTS},
+    known::{Known, MOST_BAD_COMMANDS, MOST_REPORTS},
     mail,
     output::Output,
     rcpt, settings, starttls,
@@ -279,7 +279,7 @@ impl Session {
             }
         };
         if is_exchange {
-            let step = auth::response(&self.known, self.state.take(), content, env);
+            let step = auth::response(&mut self.known, self.state.take(), content, env);
             self.carry_out("AUTH", step, output);
         } else {
             self.execute(&Command::parse(content), env, output);
@@ -305,6 +305,8 @@ impl Session {
             Command::Quit(argument) => control::quit(known, state, argument),
             // R5321-3.1-b
             _ if !is_welcome => state.say(reply::out_of_order("only QUIT works")),
+            // RFC 3207 section 4.1 (R3207-4.1-a)
+            _ if known.is_below_policy() => control::below_policy(state, command),
             Command::Ehlo(argument) => ehlo::ehlo(known, state, argument),
             Command::Helo(argument) => ehlo::helo(known, state, argument),
             Command::Noop(_) => control::noop(state),
@@ -386,27 +388,26 @@ impl Session {
 
     /// Counts the peer's mistakes; the last one is answered 421 (R5321-3.8-d).
     fn counted(&mut self, reply: Reply) -> Reply {
-        let (counter, most, what) = match (reply.code, reply.status) {
+        let is_mistake = match (reply.code, reply.status) {
             // 5.7.0 in 501 is a cancelled exchange, no mistake; 530 for lack of TLS is one of
-            // order, whatever the command.
-            (500..=504 | 555, status) if status != Some((5, 7, 0)) => {
-                (&mut self.known.bad_commands, MOST_BAD_COMMANDS, "errors")
+            // order, whatever the command, and so is 554 for what the TLS lacks.
+            (500..=504 | 555, status) => status != Some((5, 7, 0)),
+            (530, _) => self.known.lacks_tls(),
+            (554, _) => self.known.is_below_policy(),
+            // A 432 tells names apart: who tries many of them guesses.
+            (432 | 525 | 534 | 535, _) => {
+                return self.known.count_failed_auth().unwrap_or(reply);
             }
-            (530, _) if self.known.lacks_tls() => {
-                (&mut self.known.bad_commands, MOST_BAD_COMMANDS, "errors")
-            }
-            (525 | 534 | 535, _) => (
-                &mut self.known.failed_auth,
-                MOST_FAILED_AUTH,
-                "failed authentications",
-            ),
-            _ => return reply,
+            _ => false,
         };
-        *counter = counter.saturating_add(1);
-        if *counter < most {
+        if !is_mistake {
             return reply;
         }
-        self.too_many(what)
+        self.known.bad_commands = self.known.bad_commands.saturating_add(1);
+        if self.known.bad_commands < MOST_BAD_COMMANDS {
+            return reply;
+        }
+        self.too_many("errors")
     }
 
     fn too_many(&self, what: &str) -> Reply {

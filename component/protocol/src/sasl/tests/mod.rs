@@ -17,6 +17,8 @@ const SERVER: ServerContext<'_> = ServerContext {
     hostname: "mail.example.org",
     ntlm_domain: "Domain",
     ntlm_computer: "MAIL",
+    facts: None,
+    plus_offered: false,
 };
 
 pub(super) const CLIENT: ClientContext<'_> = ClientContext {
@@ -99,24 +101,9 @@ pub(super) fn credentials(user: &str, domain: &str, secret: &str) -> Credentials
 }
 
 #[test]
-fn r4954_4_mechanisms_that_are_not_built_are_denied() {
-    for mechanism in Mechanism::ALL {
-        let (exchange, step) = start(mechanism, Some(b""));
-        assert_eq!(exchange.mechanism(), mechanism);
-        let built = matches!(
-            mechanism,
-            Mechanism::Login | Mechanism::Ntlm | Mechanism::Plain
-        );
-        assert_eq!(supports(mechanism), built);
-        let unavailable = ServerStep::Refuse(SaslRefusal::Unavailable);
-        assert_eq!(step == unavailable, !built, "{mechanism:?}");
-    }
-}
-
-#[test]
 fn r4954_6_answers_become_refusals() {
     use crate::contract::{Reply, ScramSalt};
-    let refused = |refusal| ServerConclusion::Step(ServerStep::Refuse(refusal));
+    let refused = |refusal| ServerStep::Refuse(refusal);
     let conclude = |mechanism, initial: &[u8], answer| {
         let (mut exchange, step) = start(mechanism, Some(initial));
         if !matches!(step, ServerStep::Ask(_)) {
@@ -144,7 +131,7 @@ fn r4954_6_answers_become_refusals() {
         let granted = Answer::Granted("alice".into(), alloc::vec![]);
         assert_eq!(
             conclude(mechanism, &initial, granted),
-            ServerConclusion::Granted("alice".into())
+            ServerStep::Grant("alice".into())
         );
         for (answer, refusal) in [
             (Answer::Refused, wrong),
@@ -163,7 +150,7 @@ fn r4954_6_answers_become_refusals() {
 #[test]
 fn r4954_6_grant_without_a_question_lets_nobody_in() {
     let grant = Answer::Granted("alice".into(), alloc::vec![]);
-    let unavailable = ServerConclusion::Step(ServerStep::Refuse(SaslRefusal::Unavailable));
+    let unavailable = ServerStep::Refuse(SaslRefusal::Unavailable);
     let (mut exchange, _) = start(Mechanism::Login, Some(b"alice"));
     assert_eq!(exchange.conclude(&grant), unavailable);
     // An answer ends the exchange: a second one does nothing.

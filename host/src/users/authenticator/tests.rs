@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use super::super::{ClientCertificate, Holding, Verifiers};
 use super::*;
+use std::time::Instant;
 
 const CHEAP: Cost = Cost {
     memory: 8,
@@ -42,6 +44,25 @@ impl Users for Memory {
             .as_ref()?
             .get(&name.to_ascii_lowercase())
             .cloned()
+    }
+
+    fn holding(&self, _: Kind) -> Holding {
+        Holding::All
+    }
+
+    /// Listed by fingerprint alone.
+    async fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        let records = self.records.lock().unwrap();
+        let all = records.as_ref().into_iter().flat_map(HashMap::values);
+        let shown = certificate.shown();
+        Ok(all.cloned().find(|record| record.certificates.contains(&shown)))
+    }
+
+    async fn complete(&self, _: &Record, _: &Verifiers) -> Result<bool, UsersError> {
+        Ok(false)
     }
 }
 
@@ -96,6 +117,7 @@ impl Bench {
         self.authenticator
             .password(peer(), authorization, user, password)
             .await
+            .verdict
     }
 
     async fn ntlm(&self, user: &str, domain: &str) -> Verdict {
@@ -478,5 +500,5 @@ fn its_futures_can_be_sent_between_threads() {
     sendable(&bench.authenticator.ntlm(peer(), "a", "", |_| Ok(())));
 }
 
-#[path = "authenticator_waiting_tests.rs"]
+mod scram;
 mod waiting;
