@@ -39,7 +39,7 @@ mod registry;
 mod response;
 pub mod secret_file;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 pub mod vendor;
 
