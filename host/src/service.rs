@@ -192,7 +192,9 @@ impl ListenerState {
     /// not all try another mechanism after it.
     pub fn mechanisms(&self, users: &dyn Users) -> Vec<Wire> {
         let offered = |wire: &Wire| {
-            let own = Mechanism::ALL.into_iter().find(|own| self::wire(*own) == *wire);
+            let own = Mechanism::ALL
+                .into_iter()
+                .find(|own| self::wire(*own) == *wire);
             let Some((own, kind)) = own.and_then(|own| Some((own, Kind::of(own)?))) else {
                 return true;
             };

@@ -254,9 +254,13 @@ fn users(
             Kind::Password => "set the password again",
             _ => "one login with LOGIN or PLAIN makes it, or set the password again",
         };
+        let (mechanisms, missing) = match kind {
+            Kind::Password => ("LOGIN or PLAIN", "is no"),
+            Kind::Nt => (kind.mechanisms(), "is no"),
+            _ => (kind.mechanisms(), "are no"),
+        };
         let text = format!(
-            "{} is offered, but there is no {} of {}; {remedy}: pillarbox user password NAME",
-            kind.mechanisms(),
+            "{mechanisms} is offered, but there {missing} {} of {}; {remedy}: pillarbox user password NAME",
             kind.what(),
             listed(&names)
         );

@@ -157,12 +157,8 @@ fn configuration(folder: &Path) -> Result<Config, String> {
 }
 
 fn add_user(config: &Config, build: &Arc<Build>) -> Result<(), String> {
-    let verifiers = Verifiers::derive(
-        PASSWORD,
-        &config.kinds(),
-        &Verifier::new(Arc::clone(build)),
-    )
-    .map_err(|error| super::chain(&error))?;
+    let verifiers = Verifiers::derive(PASSWORD, &config.kinds(), &Verifier::new(Arc::clone(build)))
+        .map_err(|error| super::chain(&error))?;
     let mut record = Record::new(USER);
     verifiers.replace(&mut record);
     file::edit(&config.auth.path, None, |records| {

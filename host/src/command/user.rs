@@ -277,8 +277,8 @@ fn verifiers(
     if kinds.is_empty() {
         kinds.push(Kind::Password);
     }
-    let verifiers = Verifiers::derive(password, &kinds, arithmetic)
-        .map_err(|error| super::chain(&error))?;
+    let verifiers =
+        Verifiers::derive(password, &kinds, arithmetic).map_err(|error| super::chain(&error))?;
     let made = verifiers.kinds();
     let mut stored: Vec<String> = made
         .iter()

@@ -148,7 +148,9 @@ impl Issuer {
         }
         let list = |key| section.value(key).map(|value| several(&value));
         let words = |key| {
-            let text = section.value(key)?.words("words with spaces between them")?;
+            let text = section
+                .value(key)?
+                .words("words with spaces between them")?;
             Some(text.split_whitespace().map(str::to_owned).collect())
         };
         Some(Self {

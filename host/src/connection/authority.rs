@@ -204,7 +204,10 @@ mod tests {
         authority.mechanisms = secret.to_vec();
         for mechanism in secret {
             assert!(!may(&authority, mechanism, None, None), "{mechanism:?}");
-            assert!(may(&authority, mechanism, Some(&tls), None), "{mechanism:?}");
+            assert!(
+                may(&authority, mechanism, Some(&tls), None),
+                "{mechanism:?}"
+            );
         }
         let proofs = [
             Mechanism::ScramSha1,
@@ -212,7 +215,11 @@ mod tests {
             Mechanism::CramMd5,
         ];
         authority.mechanisms = proofs.to_vec();
-        assert!(proofs.iter().all(|proof| may(&authority, *proof, None, None)));
+        assert!(
+            proofs
+                .iter()
+                .all(|proof| may(&authority, *proof, None, None))
+        );
     }
 
     #[test]

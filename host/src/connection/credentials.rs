@@ -48,9 +48,8 @@ impl Connection {
         let runtime = self.service.runtime();
         let policy = runtime.ntlm_policy;
         let (user, domain) = (response.user.clone(), response.domain.clone());
-        let verify = move |nt: &[u8; 16]| {
-            judged(verifier.ntlm(nt, &response, facts.as_ref(), policy))
-        };
+        let verify =
+            move |nt: &[u8; 16]| judged(verifier.ntlm(nt, &response, facts.as_ref(), policy));
         let judging = runtime
             .authenticator
             .ntlm(self.address(), &user, &domain, verify);
@@ -63,9 +62,8 @@ impl Connection {
         self.may(&[Mechanism::CramMd5])?;
         self.slow().await;
         let verifier = self.service.verifier();
-        let verify = |states: &[u8; 32]| {
-            judged(verifier.cram_md5(states, &check.challenge, &check.digest))
-        };
+        let verify =
+            |states: &[u8; 32]| judged(verifier.cram_md5(states, &check.challenge, &check.digest));
         let runtime = self.service.runtime();
         let judging = runtime
             .authenticator
@@ -102,7 +100,9 @@ impl Connection {
     /// The proof of the exchange that this connection began last.
     pub(super) async fn scram_final(&mut self, proof: ScramProof) -> Result<Answer, SandboxError> {
         let Some(exchange) = self.scram.take() else {
-            return Err(SandboxError::violation("a SCRAM proof without a first message"));
+            return Err(SandboxError::violation(
+                "a SCRAM proof without a first message",
+            ));
         };
         let mechanisms = match exchange.digest() {
             ScramDigest::Sha1 => [Mechanism::ScramSha1, Mechanism::ScramSha1Plus],

@@ -44,11 +44,7 @@ pub(super) async fn of(
     }
 }
 
-async fn find(
-    users: &dyn Users,
-    names: &Names,
-    name: &str,
-) -> Result<Option<Arc<Record>>, Denial> {
+async fn find(users: &dyn Users, names: &Names, name: &str) -> Result<Option<Arc<Record>>, Denial> {
     for candidate in names.candidates(name, "") {
         let found = users.find(&candidate).await.map_err(unavailable)?;
         if found.is_some() {
@@ -86,7 +82,11 @@ mod tests {
     #[test]
     fn only_plain_mailboxes_of_our_domains_need_no_record() {
         let domains = ["example.org".to_owned()];
-        for good in ["alice@example.org", "A.b+c@Example.ORG", "jos\u{e9}@example.org"] {
+        for good in [
+            "alice@example.org",
+            "A.b+c@Example.ORG",
+            "jos\u{e9}@example.org",
+        ] {
             assert!(is_of(good, &domains), "{good}");
         }
         for bad in [

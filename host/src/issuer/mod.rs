@@ -254,7 +254,9 @@ impl Issuers {
     /// What the token says, if that can be believed, and who says so.
     async fn claims(&self, token: &str) -> Result<(&Known, Claims), Denial> {
         // RFC 6750 section 2.1: a token has no other octets.
-        if token.is_empty() || token.len() > MOST_TOKEN || !token.bytes().all(|o| o.is_ascii_graphic())
+        if token.is_empty()
+            || token.len() > MOST_TOKEN
+            || !token.bytes().all(|o| o.is_ascii_graphic())
         {
             return Err(Refusal::Malformed.into());
         }

@@ -39,10 +39,9 @@ impl Pace {
     pub(super) fn of(keys: &KeySource, refresh: Duration) -> Self {
         let (refresh, again) = match keys {
             // A look at a file costs nothing.
-            KeySource::File(_) | KeySource::Secret(_) => (
-                refresh.min(Duration::from_secs(10)),
-                Duration::from_secs(1),
-            ),
+            KeySource::File(_) | KeySource::Secret(_) => {
+                (refresh.min(Duration::from_secs(10)), Duration::from_secs(1))
+            }
             KeySource::Url(_) | KeySource::Discovery => (refresh, Duration::from_secs(30)),
         };
         Self {
@@ -78,12 +77,7 @@ struct Looks {
 
 impl Source {
     /// Nothing is fetched yet.
-    pub(super) fn new(
-        issuer: &str,
-        from: KeySource,
-        pace: Pace,
-        permits: Arc<Semaphore>,
-    ) -> Self {
+    pub(super) fn new(issuer: &str, from: KeySource, pace: Pace, permits: Arc<Semaphore>) -> Self {
         Self {
             issuer: issuer.to_owned(),
             from,

@@ -86,9 +86,18 @@ impl Cache {
         part(record.name.as_bytes());
         part(record.password.as_deref().unwrap_or_default().as_bytes());
         part(record.nt.as_ref().map_or(&[][..], |nt| nt.octets()));
-        part(record.cram_md5.as_ref().map_or(&[][..], |kept| kept.octets()));
+        part(
+            record
+                .cram_md5
+                .as_ref()
+                .map_or(&[][..], |kept| kept.octets()),
+        );
         for scram in [&record.scram_sha_1, &record.scram_sha_256] {
-            part(scram.as_ref().map_or(&[][..], |keys| keys.stored_key.as_slice()));
+            part(
+                scram
+                    .as_ref()
+                    .map_or(&[][..], |keys| keys.stored_key.as_slice()),
+            );
         }
         part(&[u8::from(record.disabled)]);
         for list in [&record.senders, &record.certificates] {

@@ -49,7 +49,12 @@ impl ClientCertificate {
             fingerprint: Sha256::digest(der).into(),
             subject: subject(parsed.subject()),
             mailboxes: names.map_or_else(Vec::new, |names| {
-                names.value.general_names.iter().filter_map(mailbox).collect()
+                names
+                    .value
+                    .general_names
+                    .iter()
+                    .filter_map(mailbox)
+                    .collect()
             }),
         })
     }
@@ -144,7 +149,10 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
         Ok(text) => clean(text),
         // RFC 4514 section 2.4: what is no string, by its octets.
         Err(_) => {
-            let hex = attribute.as_slice().iter().map(|octet| format!("{octet:02x}"));
+            let hex = attribute
+                .as_slice()
+                .iter()
+                .map(|octet| format!("{octet:02x}"));
             format!("#{}", hex.collect::<String>())
         }
     };

@@ -73,7 +73,8 @@ impl Table {
 
 /// Who is disabled or has no password at all does not count.
 fn holding(records: &[Record], kind: Kind) -> Holding {
-    let able = |record: &&Record| !record.disabled && Kind::ALL.iter().any(|kind| record.has(*kind));
+    let able =
+        |record: &&Record| !record.disabled && Kind::ALL.iter().any(|kind| record.has(*kind));
     let able: Vec<&Record> = records.iter().filter(able).collect();
     match able.iter().filter(|record| record.has(kind)).count() {
         holders if holders == able.len() => Holding::All,
@@ -288,11 +289,7 @@ impl Users for FileUsers {
         Ok(names.find_map(|name| table.by_certificate.get(&name).cloned()))
     }
 
-    async fn complete(
-        &self,
-        verified: &Record,
-        verifiers: &Verifiers,
-    ) -> Result<bool, UsersError> {
+    async fn complete(&self, verified: &Record, verifiers: &Verifiers) -> Result<bool, UsersError> {
         let shared = Arc::clone(&self.shared);
         let (name, password) = (folded(&verified.name), verified.password.clone());
         let verifiers = verifiers.clone();

@@ -54,8 +54,8 @@ pub use kind::{Holding, Kind};
 pub use names::Names;
 pub use record::Record;
 pub use scram::{ScramDigest, ScramVerifier};
-pub use verifiers::{Arithmetic, Verifiers};
 pub use senders::{OwnAddresses, may_send_as};
+pub use verifiers::{Arithmetic, Verifiers};
 
 /// A store of records.
 #[async_trait]
@@ -88,11 +88,7 @@ pub trait Users: Send + Sync {
     ///
     /// # Errors
     /// If it cannot be written.
-    async fn complete(
-        &self,
-        verified: &Record,
-        verifiers: &Verifiers,
-    ) -> Result<bool, UsersError>;
+    async fn complete(&self, verified: &Record, verifiers: &Verifiers) -> Result<bool, UsersError>;
 }
 
 /// `backend = "oauth"`: nobody is known here but by a token.

@@ -152,3 +152,85 @@ fn scram(
         server_key: Arc::new(Zeroizing::new(server_key)),
     }))
 }
+
+/// Arithmetic that shows what it was given, for tests.
+#[cfg(test)]
+pub(crate) struct Shown;
+
+#[cfg(test)]
+impl Arithmetic for Shown {
+    /// The first octet is the password's length.
+    fn nt(&self, password: &str) -> Result<[u8; 16], DeriveError> {
+        let mut nt = [0; 16];
+        nt[0] = u8::try_from(password.len()).unwrap_or(u8::MAX);
+        Ok(nt)
+    }
+
+    /// Likewise.
+    fn cram(&self, password: &str) -> Result<[u8; 32], DeriveError> {
+        let mut states = [0; 32];
+        states[0] = u8::try_from(password.len()).unwrap_or(u8::MAX);
+        Ok(states)
+    }
+
+    /// Both keys are SaltedPassword.
+    fn scram(&self, _: ScramDigest, salted: &[u8]) -> Result<ScramKeys, DeriveError> {
+        Ok((salted.to_vec(), salted.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+    use super::*;
+
+    fn fits(hash: &str, password: &str) -> bool {
+        use argon2::{Argon2, PasswordHash, PasswordVerifier as _};
+        let hash = PasswordHash::new(hash).unwrap();
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    }
+
+    #[test]
+    fn r4954_4_o_passwords_are_prepared_where_clients_prepare_them() {
+        // SOFT HYPHEN goes, ROMAN NUMERAL NINE is compatible with IX (RFC 4013 section 3).
+        let typed = "I\u{ad}X\u{2168}";
+        let verifiers = Verifiers::derive(typed, &Kind::ALL, &Shown).unwrap();
+        assert_eq!(verifiers.kinds(), Kind::ALL);
+        assert!(fits(verifiers.password.as_deref().unwrap(), "IXIX"));
+        // NTLM knows no preparation.
+        assert_eq!(
+            usize::from(verifiers.nt.as_ref().unwrap().octets()[0]),
+            typed.len()
+        );
+        assert_eq!(verifiers.cram_md5.as_ref().unwrap().octets()[0], 4);
+        let keys = verifiers.scram_sha_256.as_ref().unwrap();
+        assert_eq!(keys.iterations, ITERATIONS);
+        let salted = ScramDigest::Sha256.salted("IXIX", &keys.salt, ITERATIONS);
+        assert_eq!(keys.stored_key, Arc::new(salted));
+        let again = Verifiers::derive(typed, &Kind::ALL, &Shown).unwrap();
+        assert_ne!(again.scram_sha_256.unwrap().salt, keys.salt);
+    }
+
+    #[test]
+    fn r4954_4_o_what_scram_cannot_carry_is_for_the_others_alone() {
+        let verifiers = Verifiers::derive("bell\u{7}", &Kind::ALL, &Shown).unwrap();
+        assert_eq!(verifiers.kinds(), [Kind::Password, Kind::Nt, Kind::CramMd5]);
+        assert!(fits(verifiers.password.as_deref().unwrap(), "bell\u{7}"));
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let first = Verifiers::derive("one", &[Kind::Nt], &Shown).unwrap();
+        let second = Verifiers::derive("other", &[Kind::Nt, Kind::CramMd5], &Shown).unwrap();
+        let mut record = Record::new("alice");
+        first.replace(&mut record);
+        second.fill(&mut record);
+        assert_eq!(record.nt.as_ref().unwrap().octets()[0], 3);
+        assert_eq!(record.cram_md5.as_ref().unwrap().octets()[0], 5);
+        Verifiers::default().replace(&mut record);
+        assert_eq!(record, Record::new("alice"));
+    }
+}

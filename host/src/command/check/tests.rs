@@ -6,6 +6,9 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
+/// Keys that no password has.
+const SCRAM: &str = "scram-sha-256 = \"SCRAM-SHA-256$15000:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
+
 struct Scratch {
     folder: tempfile::TempDir,
     now: SystemTime,
@@ -28,7 +31,7 @@ impl Scratch {
         fs::create_dir(scratch.path("state")).unwrap();
         scratch.write(
             "state/users.toml",
-            &format!("[[user]]\nname = \"alice\"\npassword = \"{hash}\"\nnt = \"{nt}\"\n"),
+            &format!("[[user]]\nname = \"alice\"\npassword = \"{hash}\"\nnt = \"{nt}\"\n{SCRAM}\n"),
             0o600,
         );
         scratch
@@ -230,8 +233,9 @@ fn users_that_cannot_use_an_offered_mechanism_are_named() {
     let hash = "password = \"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
     let nt = format!("nt = \"{}\"", "0".repeat(32));
     let users = format!(
-        "[[user]]\nname = \"alice\"\n{hash}\n[[user]]\nname = \"bob\"\n{nt}\n\
-         [[user]]\nname = \"carol\"\n{hash}\n[[user]]\nname = \"dave\"\ndisabled = true\n"
+        "[[user]]\nname = \"alice\"\n{hash}\n{SCRAM}\n[[user]]\nname = \"bob\"\n{nt}\n{SCRAM}\n\
+         [[user]]\nname = \"carol\"\n{hash}\n[[user]]\nname = \"dave\"\ndisabled = true\n\
+         [[user]]\nname = \"eve\"\ncertificates = [\"subject:CN=eve\"]\n"
     );
     scratch.write("state/users.toml", &users, 0o644);
     assert_found(
@@ -241,12 +245,17 @@ fn users_that_cannot_use_an_offered_mechanism_are_named() {
             (
                 Level::Warning,
                 "auth.path",
-                "NTLM is offered, but there is no NT hash of alice, carol;",
+                "LOGIN or PLAIN is offered, but there is no argon2id hash of bob; set the password again",
             ),
             (
                 Level::Warning,
                 "auth.path",
-                "LOGIN or PLAIN is offered, but there is no argon2id hash of bob;",
+                "NTLM is offered, but there is no NT hash of alice, carol; one login with LOGIN or PLAIN",
+            ),
+            (
+                Level::Warning,
+                "auth.path",
+                "SCRAM-SHA-256 is offered, but there are no SCRAM keys of carol;",
             ),
         ],
     );
@@ -259,6 +268,21 @@ fn users_that_cannot_use_an_offered_mechanism_are_named() {
             "has no users, so nobody can log in",
         )],
     );
+}
+
+#[test]
+fn client_authorities_are_looked_at() {
+    let listener =
+        "[[listener]]\nclient-certificate = \"asked\"\nclient-authorities = \"ca.pem\"\n";
+    let scratch = Scratch::new(listener);
+    let key = "listener[0].client-authorities";
+    let expected = |text| [(Level::Error, key, text)];
+    assert_found(&scratch.found(), &expected("cannot read"));
+    scratch.write("ca.pem", "nothing", 0o644);
+    assert_found(&scratch.found(), &expected("no certificate in"));
+    let own = fs::read_to_string(scratch.path("cert.pem")).unwrap();
+    scratch.write("ca.pem", &own, 0o644);
+    assert_found(&scratch.found(), &[]);
 }
 
 #[test]

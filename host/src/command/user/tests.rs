@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use clap::Parser;
 
 use super::*;
+use crate::users::verifiers::Shown;
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -50,13 +51,8 @@ impl Scratch {
         let place = ["--config".into(), config.into_os_string()];
         let line = Line::try_parse_from(words.chain(place)).unwrap();
         let mut out = Vec::new();
-        let derive = |password: &str| {
-            let mut nt = [0; 16];
-            nt[0] = u8::try_from(password.len()).unwrap();
-            Ok(nt)
-        };
         let ask = |_: &str| Ok(Zeroizing::new(password.to_owned()));
-        execute(&line.arguments.verb, &derive, &ask, &mut out)?;
+        execute(&line.arguments.verb, &Shown, &ask, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -81,7 +77,9 @@ fn a_user_is_added_shown_and_removed() {
         .unwrap();
     assert!(said.starts_with("added alice@example.org to "), "{said}");
     assert!(
-        said.contains("argon2id for LOGIN and PLAIN, NT hash for NTLM"),
+        said.contains(
+            "(argon2id hash for LOGIN and PLAIN, NT hash for NTLM, SCRAM keys for SCRAM-SHA-256)"
+        ),
         "{said}"
     );
     let [alice] = <[Record; 1]>::try_from(scratch.records()).unwrap();
@@ -102,7 +100,8 @@ fn a_user_is_added_shown_and_removed() {
     let list = scratch.run("list", "").unwrap();
     assert_eq!(
         list,
-        "alice@example.org  login plain ntlm\nbob                login plain ntlm\n"
+        "alice@example.org  login plain ntlm scram-sha-256\n\
+         bob                login plain ntlm scram-sha-256\n"
     );
 
     let said = scratch.run("remove ALICE@example.org", "").unwrap();
@@ -121,7 +120,10 @@ fn only_what_the_mechanisms_need_is_stored() {
     assert!(scratch.records()[0].password.is_none());
     scratch.configure(PLAIN_ONLY);
     let said = scratch.run("password alice", "secret").unwrap();
-    assert!(said.contains("(argon2id for LOGIN and PLAIN)"), "{said}");
+    assert!(
+        said.contains("(argon2id hash for LOGIN and PLAIN)"),
+        "{said}"
+    );
     assert!(
         scratch.records()[0].nt.is_none(),
         "the NT hash is gone with the mechanism"
@@ -131,6 +133,47 @@ fn only_what_the_mechanisms_need_is_stored() {
     scratch.configure("[[listener]]\nauth = \"off\"\nnetworks = [\"192.0.2.0/24\"]\n");
     scratch.run("add bob", "secret").unwrap();
     assert!(scratch.records()[1].password.is_some() && scratch.records()[1].nt.is_none());
+}
+
+#[test]
+fn who_lacks_a_verifier_is_named() {
+    let scratch = Scratch::new(PLAIN_ONLY);
+    scratch.run("add alice", "secret").unwrap();
+    file::edit(&scratch.users(), None, |records| {
+        records.push(Record {
+            certificates: vec!["subject:CN=scanner".into()],
+            ..Record::new("scanner")
+        });
+        Ok::<_, UsersError>(())
+    })
+    .unwrap();
+    scratch.configure("[[listener]]\nmechanisms = [\"scram-sha-1\", \"cram-md5\", \"plain\"]\n");
+    assert_eq!(
+        scratch.run("list", "").unwrap(),
+        "alice    login plain, lacks cram-md5 scram-sha-1\n\
+         scanner  no password, 1 certificate\n"
+    );
+    let said = scratch.run("password alice", "secret").unwrap();
+    assert!(
+        said.contains("HMAC-MD5 states for CRAM-MD5, SCRAM keys for SCRAM-SHA-1)"),
+        "{said}"
+    );
+    // RFC 4013 section 2.3 forbids it, and PLAIN does not.
+    let said = scratch.run("password alice", "bell\u{7}").unwrap();
+    assert!(
+        said.contains("none for SCRAM-SHA-1, which cannot carry"),
+        "{said}"
+    );
+    assert!(scratch.records()[0].scram_sha_1.is_none());
+}
+
+#[test]
+fn r4954_4_o_names_are_kept_as_they_are_compared() {
+    let scratch = Scratch::new("");
+    scratch.run("add ju\u{308}rgen", "secret").unwrap();
+    assert_eq!(scratch.records()[0].name, "j\u{fc}rgen");
+    let error = scratch.run("add a\u{7}b", "secret").unwrap_err();
+    assert!(error.contains("RFC 4013"), "{error}");
 }
 
 #[test]
@@ -151,7 +194,7 @@ fn a_new_password_leaves_the_rest() {
     let list = scratch.run("list", "").unwrap();
     assert_eq!(
         list,
-        "alice  login plain ntlm, disabled, also sends as *@example.net\n"
+        "alice  login plain ntlm scram-sha-256, disabled, also sends as *@example.net\n"
     );
 }
 
@@ -164,7 +207,8 @@ fn json_says_what_a_script_wants_to_know() {
     let value: serde_json::Value =
         serde_json::from_str(&scratch.run("list --json", "").unwrap()).unwrap();
     let expected = serde_json::json!(
-        {"name": "alice", "password": true, "nt": true, "disabled": false, "senders": []}
+        {"name": "alice", "password": true, "nt": true, "cram_md5": false, "scram_sha_1": false,
+         "scram_sha_256": true, "lacks": [], "disabled": false, "senders": [], "certificates": []}
     );
     assert_eq!(value, expected);
 }

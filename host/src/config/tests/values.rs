@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::*;
+use crate::users::Kind;
 
 pub(super) fn good(text: &str) -> Config {
     let loaded = Config::read(Path::new("/etc/pillarbox/pillarbox.toml"), text);
@@ -55,7 +56,13 @@ fn a_hostname_is_enough() {
         assert_eq!(listener.auth, ListenerAuth::Required);
         assert_eq!(
             listener.mechanisms,
-            [Mechanism::Ntlm, Mechanism::Login, Mechanism::Plain]
+            [
+                Mechanism::ScramSha256Plus,
+                Mechanism::ScramSha256,
+                Mechanism::Ntlm,
+                Mechanism::Login,
+                Mechanism::Plain
+            ]
         );
         assert!(listener.networks.is_none() && listener.relay_networks.is_empty());
         assert!(!listener.clear_text && !listener.bare_lf_convert);
@@ -125,9 +132,9 @@ fn relative_paths_count_from_the_file() {
 #[test]
 fn a_listener_without_keys_is_submission_with_starttls() {
     let config = good("hostname = \"mail.example.org\"\n[[listener]]");
-    assert_eq!(config.listeners, Listener::defaults()[..1]);
+    assert_eq!(config.listeners, Listener::defaults(&config.auth)[..1]);
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\ntls = \"implicit\"");
-    assert_eq!(config.listeners, Listener::defaults()[1..]);
+    assert_eq!(config.listeners, Listener::defaults(&config.auth)[1..]);
     // RFC 8314 section 3.3
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\naddress = \"127.0.0.1:465\"");
     assert_eq!(config.listeners[0].tls, ListenerTls::Implicit);
@@ -167,10 +174,53 @@ fn r4954_4_l_login_and_plain_need_tls_or_permission() {
             .filter(|mechanism| listener.offers(*mechanism))
             .collect::<Vec<_>>()
     };
-    assert_eq!(offered(0), [Mechanism::Ntlm]);
-    assert_eq!(offered(1), Mechanism::ALL);
+    // Channel binding needs TLS whatever is allowed.
+    assert_eq!(offered(0), [Mechanism::ScramSha256, Mechanism::Ntlm]);
+    assert_eq!(offered(1), Mechanism::DEFAULT[1..]);
     assert_eq!(offered(2), []);
     assert!(config.offers(Mechanism::Plain));
+}
+
+#[test]
+fn r4422_a_external_is_for_listeners_that_ask_for_certificates() {
+    let config = good(
+        "hostname = \"mail.example.org\"\n\
+         [[listener]]\naddress = \"127.0.0.1:1\"\nclient-certificate = \"asked\"\nclient-authorities = \"ca.pem\"\n\
+         [[listener]]\naddress = \"127.0.0.1:2\"\nclient-certificate = \"required\"\nclient-authorities = \"/ca.pem\"\n\
+         mechanisms = [\"external\"]\nrelay-certificates = true\n\
+         [[listener]]\naddress = \"127.0.0.1:3\"\n",
+    );
+    let [asked, required, usual] = config.listeners.as_slice() else {
+        panic!("three listeners")
+    };
+    assert_eq!(asked.mechanisms[0], Mechanism::External);
+    assert_eq!(asked.mechanisms[1..], Mechanism::DEFAULT);
+    assert_eq!(
+        asked.client_authorities.as_deref(),
+        Some(Path::new("/etc/pillarbox/ca.pem"))
+    );
+    assert!(asked.offers(Mechanism::External) && !asked.relay_certificates);
+    assert_eq!(required.client_certificate, ClientCertificates::Required);
+    assert!(required.relay_certificates);
+    assert!(!usual.offers(Mechanism::External));
+}
+
+#[test]
+fn users_need_what_the_mechanisms_check_against() {
+    let kinds = |mechanisms: &str| {
+        let text =
+            format!("hostname = \"mail.example.org\"\n[[listener]]\nmechanisms = {mechanisms}");
+        good(&text).kinds()
+    };
+    assert_eq!(
+        good("hostname = \"mail.example.org\"").kinds(),
+        [Kind::Password, Kind::Nt, Kind::ScramSha256]
+    );
+    assert_eq!(
+        kinds("[\"scram-sha-1-plus\", \"cram-md5\"]"),
+        [Kind::CramMd5, Kind::ScramSha1]
+    );
+    assert_eq!(kinds("[\"ntlm\"]"), [Kind::Nt]);
 }
 
 #[test]

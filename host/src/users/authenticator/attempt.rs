@@ -100,4 +100,3 @@ impl Attempt<'_> {
         refusal::note(self.user, reason);
     }
 }
-

@@ -42,9 +42,11 @@ impl Authenticator {
                     return Verdict::Unavailable;
                 }
             };
-            holders
-                .iter()
-                .find(|holder| asked.as_ref().is_some_and(|asked| asked.name == holder.name))
+            holders.iter().find(|holder| {
+                asked
+                    .as_ref()
+                    .is_some_and(|asked| asked.name == holder.name)
+            })
         };
         match holder {
             None => {
@@ -68,7 +70,7 @@ impl Authenticator {
             return Ok(vec![record]);
         }
         let mut holders: Vec<Arc<Record>> = Vec::new();
-        // What looks like DOMAIN\\user elsewhere is no mailbox.
+        // What looks like DOMAIN\user elsewhere is no mailbox.
         let mailboxes = certificate.mailboxes.iter();
         for mailbox in mailboxes.filter(|name| name.contains('@') && !name.contains('\\')) {
             if let Some(record) = self.find(mailbox, "").await?

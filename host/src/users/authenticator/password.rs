@@ -90,7 +90,6 @@ impl Authenticator {
         })
     }
 
-
     async fn fits(
         &self,
         peer: IpAddr,

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::super::{ClientCertificate, Holding, Verifiers};
 use super::*;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 const CHEAP: Cost = Cost {
     memory: 8,
@@ -24,16 +25,20 @@ struct Memory {
     asked: AtomicUsize,
 }
 
+fn down() -> UsersError {
+    UsersError::Read {
+        path: "users.toml".into(),
+        source: std::io::Error::other("down"),
+    }
+}
+
 #[async_trait]
 impl Users for Memory {
     async fn find(&self, name: &str) -> Result<Option<Arc<Record>>, UsersError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match &*self.records.lock().unwrap() {
             Some(records) => Ok(records.get(&name.to_ascii_lowercase()).cloned()),
-            None => Err(UsersError::Read {
-                path: "users.toml".into(),
-                source: std::io::Error::other("down"),
-            }),
+            None => Err(down()),
         }
     }
 
@@ -55,10 +60,14 @@ impl Users for Memory {
         &self,
         certificate: &ClientCertificate,
     ) -> Result<Option<Arc<Record>>, UsersError> {
-        let records = self.records.lock().unwrap();
-        let all = records.as_ref().into_iter().flat_map(HashMap::values);
         let shown = certificate.shown();
-        Ok(all.cloned().find(|record| record.certificates.contains(&shown)))
+        match &*self.records.lock().unwrap() {
+            Some(records) => Ok(records
+                .values()
+                .find(|record| record.certificates.contains(&shown))
+                .cloned()),
+            None => Err(down()),
+        }
     }
 
     async fn complete(&self, _: &Record, _: &Verifiers) -> Result<bool, UsersError> {
