@@ -18,6 +18,7 @@
 //!   policy       a program's word on messages
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
+//!   issuer/      tokens that clients show
 //!   report/      what senders are told
 //!   alarm        what administrators are told
 //!   control      the socket that the command line uses
@@ -33,6 +34,7 @@ pub mod control;
 pub mod deliver;
 pub mod dkim;
 pub mod embedded;
+pub mod issuer;
 pub mod listener;
 pub mod log;
 pub mod oauth;

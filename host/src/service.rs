@@ -9,6 +9,7 @@ use crate::config::{
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
 use crate::dkim::Signers;
+use crate::issuer::Issuers;
 use crate::oauth::Registry;
 use crate::policy::Checker;
 use crate::relay::Resume;
@@ -54,6 +55,8 @@ pub struct Runtime {
     pub users: Arc<dyn Users>,
     /// Who is who.
     pub authenticator: Arc<Authenticator>,
+    /// Whose tokens are good.
+    pub issuers: Arc<Issuers>,
     /// Gives users the verifiers that they lack.
     pub completion: Arc<Completion>,
 }
@@ -68,6 +71,7 @@ impl Runtime {
         config: &Config,
         users: Arc<dyn Users>,
         authenticator: Arc<Authenticator>,
+        issuers: Arc<Issuers>,
         tokens: &Registry,
     ) -> Result<Self, String> {
         let routes = Arc::new(route::build(config, tokens)?);
@@ -97,6 +101,7 @@ impl Runtime {
             completion: Completion::new(Arc::clone(&users)),
             users,
             authenticator,
+            issuers,
         })
     }
 }
@@ -271,6 +276,8 @@ fn wire(mechanism: Mechanism) -> Wire {
         Mechanism::Ntlm => Wire::Ntlm,
         Mechanism::Login => Wire::Login,
         Mechanism::Plain => Wire::Plain,
+        Mechanism::Oauthbearer => Wire::Oauthbearer,
+        Mechanism::Xoauth2 => Wire::Xoauth2,
     }
 }
 

@@ -14,7 +14,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::failed;
-use crate::config::{ClientCertificates, Config, Deliver, Finding, Level, Loaded, USUAL_PLACE};
+use crate::config::{
+    Backend, ClientCertificates, Config, Deliver, Finding, Level, Loaded, USUAL_PLACE,
+};
 use crate::tls;
 use crate::users::{Kind, UsersError, file};
 use account::Account;
@@ -194,6 +196,9 @@ fn users(
     findings: &mut Vec<Finding>,
 ) -> usize {
     const KEY: &str = "auth.path";
+    if config.auth.backend == Backend::Oauth {
+        return 0;
+    }
     let path = &config.auth.path;
     let mut found = |level, text: String| findings.push(loaded.finding(level, KEY, text));
     let records = match file::read(path) {

@@ -1,7 +1,8 @@
 //! `pillarbox serve`: from a configuration to a running service, and to its orderly end.
 
 use super::failed;
-use crate::config::{ClientCertificates, Config, Finding};
+use crate::config::{Backend, ClientCertificates, Config, Finding};
+use crate::issuer::Issuers;
 use crate::listener::{self, Admission};
 use crate::oauth::Registry;
 use crate::outgoing::Outgoing;
@@ -12,7 +13,7 @@ use crate::spool::{Access, Spool, Sqlite};
 use crate::tls::{self, Certificates};
 use crate::users::authenticator::Tuning;
 use crate::users::salt::Salts;
-use crate::users::{Authenticator, FileUsers, Names, Users};
+use crate::users::{Authenticator, FileUsers, Names, NoUsers, Users};
 use crate::{control, embedded, log};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -173,17 +174,50 @@ fn raise_descriptors(connections: u32) {
     }
 }
 
-fn users(config: &Config) -> Result<(Arc<dyn Users>, Arc<Authenticator>), String> {
-    let users: Arc<dyn Users> = Arc::new(FileUsers::new(&config.auth.path));
-    let tuning = Tuning {
-        salts: Salts::load(&config.state_dir).map_err(|error| crate::command::chain(&error))?,
-        wanted: config.kinds(),
-        transition: config.auth.transition,
-        ..Tuning::default()
-    };
-    let authenticator = Authenticator::with(Arc::clone(&users), Names::of(config), tuning)
-        .map_err(|error| error.to_string())?;
-    Ok((users, Arc::new(authenticator)))
+/// Who is who: what a reload that does not concern it keeps.
+struct Known {
+    users: Arc<dyn Users>,
+    authenticator: Arc<Authenticator>,
+    issuers: Arc<Issuers>,
+}
+
+impl Known {
+    fn new(config: &Config) -> Result<Self, String> {
+        let users: Arc<dyn Users> = match config.auth.backend {
+            Backend::File => Arc::new(FileUsers::new(&config.auth.path)),
+            Backend::Oauth => Arc::new(NoUsers),
+        };
+        let tuning = Tuning {
+            salts: Salts::load(&config.state_dir).map_err(|error| crate::command::chain(&error))?,
+            wanted: config.kinds(),
+            transition: config.auth.transition,
+            ..Tuning::default()
+        };
+        let names = || Names::of(config);
+        let authenticator = Authenticator::with(Arc::clone(&users), names(), tuning)
+            .map_err(|error| error.to_string())?;
+        let issuers = Issuers::new(&config.auth.issuers, Arc::clone(&users), names())
+            .map_err(|error| error.line())?;
+        issuers.warm();
+        Ok(Self {
+            users,
+            authenticator: Arc::new(authenticator),
+            issuers: Arc::new(issuers),
+        })
+    }
+
+    fn of(runtime: &Runtime) -> Self {
+        Self {
+            users: Arc::clone(&runtime.users),
+            authenticator: Arc::clone(&runtime.authenticator),
+            issuers: Arc::clone(&runtime.issuers),
+        }
+    }
+
+    fn runtime(self, config: &Config, tokens: &Registry) -> Result<Runtime, String> {
+        let (users, authenticator) = (self.users, self.authenticator);
+        Runtime::new(config, users, authenticator, self.issuers, tokens)
+    }
 }
 
 fn certificates(config: &Config) -> Result<Certificates, String> {
@@ -225,9 +259,8 @@ pub(crate) async fn serve(
         Sqlite::open(&config.state_dir, Access::Service)
             .map_err(|error| crate::command::chain(&error))?,
     );
-    let (user_store, authenticator) = users(&config)?;
     let tokens = Arc::new(Registry::new());
-    let runtime = Runtime::new(&config, user_store, authenticator, &tokens)?;
+    let runtime = Known::new(&config)?.runtime(&config, &tokens)?;
     let wake = Arc::new(Notify::new());
     let service = Arc::new(Service::new(
         runtime,
@@ -387,19 +420,11 @@ fn reload_all(config: &Config, service: &Arc<Service>, outgoing: &Outgoing) {
         return;
     };
     let kept = (new.auth == config.auth && new.hostname == config.hostname)
-        .then(|| service.runtime())
-        .map(|runtime| {
-            (
-                Arc::clone(&runtime.users),
-                Arc::clone(&runtime.authenticator),
-            )
-        });
-    // What is remembered of passwords and guesses outlives a reload that does not concern it.
+        .then(|| Known::of(&service.runtime()));
+    // What is remembered of passwords, keys and guesses outlives a reload that does not concern it.
     let replaced = kept
-        .map_or_else(|| users(&new), Ok)
-        .and_then(|(users, authenticator)| {
-            Runtime::new(&new, users, authenticator, &service.tokens)
-        });
+        .map_or_else(|| Known::new(&new), Ok)
+        .and_then(|known| known.runtime(&new, &service.tokens));
     match replaced {
         Ok(runtime) => {
             service.set_runtime(runtime);

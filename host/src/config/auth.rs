@@ -1,14 +1,28 @@
-//! `[auth]`: where users are kept, what is asked of NTLM clients, and what users are told who lack
-//! a verifier.
+//! `[auth]`: where users are kept, whose tokens are good, what is asked of NTLM clients, and what
+//! users are told who lack a verifier.
 
 use std::path::{Path, PathBuf};
 
+use super::issuer::Issuer;
 use super::names::{is_netbios, netbios_of};
 use super::reader::Section;
 
-/// Where users are kept, and what is asked of NTLM clients.
+/// Where users are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// In the users file.
+    File,
+    /// Nowhere here: issuers of tokens know them.
+    Oauth,
+}
+
+/// Where users are kept, whose tokens are good, and what is asked of NTLM clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthSettings {
+    /// Where users are kept. Default the users file.
+    pub backend: Backend,
+    /// `[[auth.issuer]]`. Default: empty, no tokens.
+    pub issuers: Vec<Issuer>,
     /// The users file. Default `users.toml` in the state folder, which the service may write and
     /// nobody else may read.
     pub path: PathBuf,
@@ -32,19 +46,10 @@ impl AuthSettings {
         state_dir: &Path,
         hostname: &str,
     ) -> Self {
-        if let Some(value) = section.value("backend")
-            && let Some(text) = value.text()
-        {
-            match text {
-                "file" => {}
-                "sql" | "ldap" | "pam" | "oauth" => {
-                    value.error(format!("\"{text}\": not in this version; use \"file\""));
-                }
-                // Words of later versions too, so that a slip in one of them is recognized.
-                _ => {
-                    value.choice(&["file", "sql", "ldap", "pam", "oauth"].map(|word| (word, ())));
-                }
-            }
+        let backend = Self::read_backend(section).unwrap_or(Backend::File);
+        let issuers = Issuer::read_all(section, base);
+        if backend == Backend::Oauth {
+            without_users(section, &issuers);
         }
         let name = |key| {
             let value = section.value(key)?;
@@ -58,6 +63,8 @@ impl AuthSettings {
             Some(text.to_owned())
         };
         Self {
+            backend,
+            issuers,
             path: section
                 .value("path")
                 .and_then(|value| value.file(base))
@@ -73,5 +80,48 @@ impl AuthSettings {
                 .and_then(|value| value.boolean())
                 .unwrap_or(false),
         }
+    }
+
+    fn read_backend(section: &Section<'_>) -> Option<Backend> {
+        let value = section.value("backend")?;
+        match value.text()? {
+            "file" => Some(Backend::File),
+            "oauth" => Some(Backend::Oauth),
+            text @ ("sql" | "ldap" | "pam") => {
+                value.error(format!(
+                    "\"{text}\": not in this version; use \"file\" or \"oauth\""
+                ));
+                None
+            }
+            // Words of later versions too, so that a slip in one of them is recognized.
+            _ => {
+                value.choice(&["file", "sql", "ldap", "pam", "oauth"].map(|word| (word, ())));
+                None
+            }
+        }
+    }
+}
+
+/// Rules of `backend = "oauth"`: all that is known of users is in tokens.
+fn without_users(section: &Section<'_>, issuers: &[Issuer]) {
+    if section.value("issuer").is_none() {
+        section.error(
+            "backend",
+            "\"oauth\" needs [[auth.issuer]], which says whose tokens are good",
+        );
+    }
+    for (index, _) in issuers
+        .iter()
+        .enumerate()
+        .filter(|(_, issuer)| issuer.domains.is_empty())
+    {
+        section.error(
+            &format!("issuer[{index}].domains"),
+            "is missing: without a users file it says whose users may send; add domains = \
+             [\"example.org\"]",
+        );
+    }
+    if section.value("path").is_some() {
+        section.warning("path", "has no effect with backend = \"oauth\"");
     }
 }

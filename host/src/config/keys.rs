@@ -95,6 +95,31 @@ pub static AUTH: Shape = Shape {
         "ntlm-domain",
         "ntlm-computer",
         "transition",
+        "issuer",
+    ],
+    family: ALL,
+};
+
+/// `[[auth.issuer]]`
+pub static AUTH_ISSUER: Shape = Shape {
+    table: "[[auth.issuer]]",
+    keys: &[
+        "issuer",
+        "audience",
+        "jwks-url",
+        "key-file",
+        "shared-secret-file",
+        "algorithms",
+        "refresh",
+        "introspection-url",
+        "client-id",
+        "client-secret-file",
+        "cache",
+        "leeway",
+        "scope",
+        "clients",
+        "user-claims",
+        "domains",
     ],
     family: ALL,
 };
@@ -246,6 +271,7 @@ pub static ALL: &[&Shape] = &[
     &TLS,
     &LISTENER,
     &AUTH,
+    &AUTH_ISSUER,
     &SUBMISSION,
     &DKIM,
     &SPOOL,

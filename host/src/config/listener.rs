@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::reader::{Section, Value, nearest, one_of};
-use super::{keys, rules};
+use super::{AuthSettings, Backend, keys, rules};
 
 /// How TLS comes to a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +51,16 @@ pub enum Mechanism {
     Login,
     /// RFC 4616.
     Plain,
+    /// RFC 7628.
+    Oauthbearer,
+    /// XOAUTH2 of Google and Microsoft.
+    Xoauth2,
 }
 
 impl Mechanism {
-    /// All of them, the strongest first.
-    pub const ALL: [Self; 9] = [
+    /// All of them, the strongest first; then those for tokens, which whoever has one looks for by
+    /// name.
+    pub const ALL: [Self; 11] = [
         Self::External,
         Self::ScramSha256Plus,
         Self::ScramSha1Plus,
@@ -65,6 +70,8 @@ impl Mechanism {
         Self::CramMd5,
         Self::Login,
         Self::Plain,
+        Self::Oauthbearer,
+        Self::Xoauth2,
     ];
 
     /// Those of a listener that names none. Not SCRAM-SHA-1 and CRAM-MD5, which need more verifiers
@@ -78,6 +85,22 @@ impl Mechanism {
         Self::Plain,
     ];
 
+    /// [`Mechanism::DEFAULT`] as far as somebody can verify it, and those for tokens where issuers of
+    /// tokens are known.
+    fn verifiable(auth: &AuthSettings) -> impl Iterator<Item = Self> {
+        let passwords = (auth.backend != Backend::Oauth).then_some(Self::DEFAULT);
+        let tokens = (!auth.issuers.is_empty()).then_some([Self::Oauthbearer, Self::Xoauth2]);
+        passwords
+            .into_iter()
+            .flatten()
+            .chain(tokens.into_iter().flatten())
+    }
+
+    /// Whether it takes an access token.
+    pub fn takes_token(self) -> bool {
+        matches!(self, Self::Oauthbearer | Self::Xoauth2)
+    }
+
     /// As the configuration file writes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -90,6 +113,8 @@ impl Mechanism {
             Self::CramMd5 => "cram-md5",
             Self::Login => "login",
             Self::Plain => "plain",
+            Self::Oauthbearer => "oauthbearer",
+            Self::Xoauth2 => "xoauth2",
         }
     }
 
@@ -108,9 +133,6 @@ impl Mechanism {
         matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus)
     }
 }
-
-/// Mechanisms of later versions.
-const LATER: [&str; 2] = ["xoauth2", "oauthbearer"];
 
 /// Whether clients are asked for a certificate in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +162,7 @@ pub struct Listener {
     pub clear_text: bool,
     /// What AUTH offers, in this order. Default [`Mechanism::DEFAULT`], after EXTERNAL where
     /// certificates are asked for: the strongest first, since many clients take the first that
-    /// they know.
+    /// they know; then those for tokens, with `[[auth.issuer]]`.
     pub mechanisms: Vec<Mechanism>,
     /// The file names no mechanisms.
     pub mechanisms_by_default: bool,
@@ -166,7 +188,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn at(address: SocketAddr, tls: ListenerTls) -> Self {
+    fn at(address: SocketAddr, tls: ListenerTls, mechanisms: Vec<Mechanism>) -> Self {
         Self {
             address,
             tls,
@@ -174,7 +196,7 @@ impl Listener {
             networks: None,
             relay_networks: Vec::new(),
             clear_text: false,
-            mechanisms: Mechanism::DEFAULT.to_vec(),
+            mechanisms,
             mechanisms_by_default: true,
             client_certificate: ClientCertificates::Off,
             client_authorities: None,
@@ -187,10 +209,11 @@ impl Listener {
     }
 
     /// What a file without listeners gives.
-    pub fn defaults() -> Vec<Self> {
+    pub fn defaults(auth: &AuthSettings) -> Vec<Self> {
+        let mechanisms = || Mechanism::verifiable(auth).collect();
         vec![
-            Self::at(everywhere(587), ListenerTls::Starttls),
-            Self::at(everywhere(465), ListenerTls::Implicit),
+            Self::at(everywhere(587), ListenerTls::Starttls, mechanisms()),
+            Self::at(everywhere(465), ListenerTls::Implicit, mechanisms()),
         ]
     }
 
@@ -213,34 +236,37 @@ impl Listener {
     }
 
     /// Whether AUTH can ever offer `mechanism` here: LOGIN and PLAIN need TLS or `clear-text`,
-    /// -PLUS needs TLS, EXTERNAL a certificate.
+    /// -PLUS and tokens need TLS, EXTERNAL a certificate.
     pub fn offers(&self, mechanism: Mechanism) -> bool {
         let tls = self.tls != ListenerTls::None;
         let possible = match mechanism {
             Mechanism::Login | Mechanism::Plain => tls || self.clear_text,
-            Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus => tls,
+            Mechanism::ScramSha256Plus
+            | Mechanism::ScramSha1Plus
+            | Mechanism::Oauthbearer
+            | Mechanism::Xoauth2 => tls,
             Mechanism::External => tls && self.client_certificate != ClientCertificates::Off,
             _ => true,
         };
         self.auth != ListenerAuth::Off && possible && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>, base: &Path) -> Vec<Self> {
+    pub(super) fn read_all(top: &Section<'_>, base: &Path, auth: &AuthSettings) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
-            return Self::defaults();
+            return Self::defaults(auth);
         };
         if sections.is_empty() {
             top.error(
                 "listener",
                 "is empty; leave it out for the ports 587 and 465",
             );
-            return Self::defaults();
+            return Self::defaults(auth);
         }
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section, base);
-            rules::listener(section, &listener);
+            let (listener, address) = Self::read(section, base, auth);
+            rules::listener(section, &listener, auth);
             listeners.push(listener);
             addresses.push(address);
         }
@@ -249,7 +275,11 @@ impl Listener {
     }
 
     /// The listener, and its address unless that was wrong.
-    fn read(section: &Section<'_>, base: &Path) -> (Self, Option<SocketAddr>) {
+    fn read(
+        section: &Section<'_>,
+        base: &Path,
+        known: &AuthSettings,
+    ) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
                 ("none", ListenerTls::None),
@@ -299,7 +329,10 @@ impl Listener {
         let by_default = || {
             let asked = client_certificate != ClientCertificates::Off;
             let external = asked.then_some(Mechanism::External);
-            external.into_iter().chain(Mechanism::DEFAULT).collect()
+            let usual = Mechanism::verifiable(known)
+                // Nothing is said about what was not asked for.
+                .filter(|mechanism| tls != ListenerTls::None || !mechanism.takes_token());
+            external.into_iter().chain(usual).collect()
         };
         let listener = Self {
             client_certificate,
@@ -326,7 +359,7 @@ impl Listener {
                 .value("check-header-domains")
                 .and_then(|value| value.boolean())
                 .unwrap_or(true),
-            ..Self::at(address, tls)
+            ..Self::at(address, tls, Vec::new())
         };
         (listener, good)
     }
@@ -418,15 +451,8 @@ fn read_mechanisms(value: &Value<'_>) -> Vec<Mechanism> {
                 element.warning(format!("\"{text}\" is listed twice"));
             }
             Some(mechanism) => mechanisms.push(mechanism),
-            None if LATER.contains(&text) => {
-                element.error(format!(
-                    "\"{text}\": not in this version; use {}",
-                    one_of(&names)
-                ));
-            }
             None => {
-                let all: Vec<&str> = names.iter().chain(&LATER).copied().collect();
-                let near = nearest(text, &all).map(|near| format!("; nearest: \"{near}\""));
+                let near = nearest(text, &names).map(|near| format!("; nearest: \"{near}\""));
                 element.error(format!(
                     "\"{text}\" is not known; use {}{}",
                     one_of(&names),

@@ -20,6 +20,7 @@ pub mod component;
 pub mod dkim;
 pub mod dns;
 pub mod finding;
+pub mod issuer;
 pub mod keys;
 mod later;
 pub mod limits;
@@ -43,11 +44,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use alarm::Alarm;
-pub use auth::AuthSettings;
+pub use auth::{AuthSettings, Backend};
 pub use component::Component;
 pub use dkim::Dkim;
 pub use dns::Dns;
 pub use finding::{Finding, Level};
+pub use issuer::Issuer;
 pub use limits::Limits;
 pub use listener::{ClientCertificates, Listener, ListenerAuth, ListenerTls, Mechanism};
 pub use log::{Log, LogFormat};
@@ -197,6 +199,7 @@ impl Config {
         let state_dir = state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/pillarbox"));
         // A placeholder lets the other tables be read and reported when the name is missing.
         let name = hostname.as_deref().unwrap_or("mail.invalid");
+        let auth = AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name);
         let retry = Retry::read(&top.section("retry", &keys::RETRY), &Retry::default());
         let config = Self {
             file: file.to_path_buf(),
@@ -205,8 +208,8 @@ impl Config {
             component: Component::read(&top.section("component", &keys::COMPONENT), base),
             limits: Limits::read(&top.section("limits", &keys::LIMITS)),
             tls: TlsFiles::read(&top.section("tls", &keys::TLS), base),
-            listeners: Listener::read_all(top, base),
-            auth: AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name),
+            listeners: Listener::read_all(top, base, &auth),
+            auth,
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
             dkim: Dkim::read_all(top, base),
             history: spool::read(&top.section("spool", &keys::SPOOL)),

@@ -4,10 +4,17 @@ use std::net::SocketAddr;
 
 use super::listener::{ClientCertificates, Listener, ListenerAuth, ListenerTls, Mechanism};
 use super::reader::Section;
-use super::{Config, keys};
+use super::{AuthSettings, Backend, Config, keys};
 
 /// Rules between tables.
 pub(super) fn check(config: &Config, top: &Section<'_>) {
+    let tokens = [Mechanism::Oauthbearer, Mechanism::Xoauth2];
+    if !config.auth.issuers.is_empty() && !tokens.iter().any(|m| config.offers(*m)) {
+        top.warning(
+            "auth.issuer",
+            "has no effect: no listener offers \"oauthbearer\" or \"xoauth2\", which need TLS",
+        );
+    }
     let encrypted = config
         .listeners
         .iter()
@@ -22,9 +29,10 @@ pub(super) fn check(config: &Config, top: &Section<'_>) {
 }
 
 /// Rules within one listener.
-pub(super) fn listener(section: &Section<'_>, listener: &Listener) {
+pub(super) fn listener(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
     certificates(section, listener);
     authentication(section, listener);
+    verifiable(section, listener, auth);
     networks(section, listener);
     match (listener.address.port(), listener.tls) {
         (465, ListenerTls::None | ListenerTls::Starttls) => section.warning(
@@ -84,6 +92,15 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
             Mechanism::ScramSha1Plus,
             "is bound to TLS; use \"scram-sha-1\"",
         ),
+        // RFC 7628 section 3
+        (
+            Mechanism::Oauthbearer,
+            "would show tokens to everybody on the way; use tls = \"starttls\"",
+        ),
+        (
+            Mechanism::Xoauth2,
+            "would show tokens to everybody on the way; use tls = \"starttls\"",
+        ),
     ] {
         if !listener.mechanisms_by_default
             && listener.mechanisms.contains(&mechanism)
@@ -126,6 +143,37 @@ fn authentication(section: &Section<'_>, listener: &Listener) {
     }
     if listener.clear_text {
         clear_text(section, listener);
+    }
+}
+
+/// What is offered must have somebody who can verify it.
+fn verifiable(section: &Section<'_>, listener: &Listener, auth: &AuthSettings) {
+    if listener.auth == ListenerAuth::Off || listener.mechanisms_by_default {
+        return;
+    }
+    let names = |fits: fn(Mechanism) -> bool| {
+        let fitting = listener.mechanisms.iter().filter(|m| fits(**m));
+        let names: Vec<&str> = fitting.map(|m| m.name()).collect();
+        (!names.is_empty()).then(|| names.join(" and "))
+    };
+    if auth.issuers.is_empty()
+        && let Some(names) = names(Mechanism::takes_token)
+    {
+        section.error(
+            "mechanisms",
+            format!("{names}: needs [[auth.issuer]], which says whose tokens are good"),
+        );
+    }
+    if auth.backend == Backend::Oauth
+        && let Some(names) = names(|mechanism| !mechanism.takes_token())
+    {
+        section.error(
+            "mechanisms",
+            format!(
+                "{names}: needs users of our own, and backend = \"oauth\" has none; use \
+                 \"oauthbearer\" and \"xoauth2\""
+            ),
+        );
     }
 }
 

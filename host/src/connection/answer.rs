@@ -5,6 +5,7 @@ use crate::route::Query;
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::{Answer, Question};
 use crate::sandbox::v0_1::types::Reply;
+use crate::users::refusal;
 
 impl Connection {
     pub(super) async fn answer(&mut self, question: Question) -> Result<Answer, SandboxError> {
@@ -15,7 +16,7 @@ impl Connection {
                 self.reverse_path.clone_from(&reverse_path);
                 let judgement =
                     authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
-                Ok(self.judged("sender", &reverse_path, judgement))
+                Ok(judged("the user may not send as this address", judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
@@ -27,7 +28,10 @@ impl Connection {
                 let judgement =
                     self.authority
                         .recipient(&runtime.routes, &*runtime.senders, &query);
-                Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
+                Ok(judged(
+                    "no route leads there, or this peer may not use it",
+                    judgement.map(|_| ()),
+                ))
             }
             Question::Password(check) => self.password(check).await,
             Question::CramMd5(check) => self.cram_md5(check).await,
@@ -35,18 +39,18 @@ impl Connection {
             Question::ScramFinal(proof) => self.scram_final(proof).await,
             Question::Ntlm(response) => self.ntlm(response).await,
             Question::External(authorization) => self.external(authorization).await,
-            Question::Token(_) => Err(SandboxError::violation("a mechanism that was not enabled")),
+            Question::Token(check) => self.token(check).await,
         }
     }
+}
 
-    /// The session tells the peer; the log names the mailbox, quoted, since a peer chose it.
-    fn judged(&self, what: &str, mailbox: &str, judgement: Result<(), Reply>) -> Answer {
-        match judgement {
-            Ok(()) => Answer::Accepted,
-            Err(reply) => {
-                tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), ?mailbox, code = reply.code, "refused: {what} is not permitted");
-                Answer::Rejected(reply)
-            }
+/// The session tells the peer, the log why.
+fn judged(reason: &str, judgement: Result<(), Reply>) -> Answer {
+    match judgement {
+        Ok(()) => Answer::Accepted,
+        Err(reply) => {
+            refusal::note("", reason);
+            Answer::Rejected(reply)
         }
     }
 }

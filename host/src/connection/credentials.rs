@@ -3,8 +3,11 @@
 //! thinks.
 
 use super::Connection;
+use crate::issuer::Presented;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::server::{Answer, CramMd5Check, PasswordCheck, ScramProof, ScramStart};
+use crate::sandbox::v0_1::server::{
+    Answer, CramMd5Check, PasswordCheck, ScramProof, ScramStart, TokenCheck,
+};
 use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, ScramSalt};
 use crate::sandbox::v0_1::verifier::Refusal;
 use crate::timeout;
@@ -131,6 +134,25 @@ impl Connection {
         let judging = runtime
             .authenticator
             .external(self.address(), certificate, &authorization);
+        let verdict = within(timeout::ANSWER, judging).await;
+        Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable), Vec::new()))
+    }
+
+    /// XOAUTH2 and OAUTHBEARER.
+    pub(super) async fn token(&mut self, check: TokenCheck) -> Result<Answer, SandboxError> {
+        if !matches!(check.mechanism, Mechanism::Xoauth2 | Mechanism::Oauthbearer) {
+            return Err(SandboxError::violation("a token under another name"));
+        }
+        self.may(&[check.mechanism])?;
+        self.slow().await;
+        let token = zeroize::Zeroizing::new(check.token);
+        let presented = Presented {
+            authorization: &check.authorization,
+            user: &check.user,
+            token: &token,
+        };
+        let runtime = self.service.runtime();
+        let judging = runtime.issuers.judge(self.address(), &presented);
         let verdict = within(timeout::ANSWER, judging).await;
         Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable), Vec::new()))
     }

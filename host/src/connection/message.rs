@@ -10,6 +10,7 @@ use crate::sandbox::v0_1::server::Answer;
 use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
 use crate::service::Runtime;
 use crate::spool::{self, ContentWriter, NewMessage, NewRecipient, NewState, SpoolError};
+use crate::users::refusal;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -100,7 +101,13 @@ impl Connection {
             return Err(SandboxError::violation("a store without a message"));
         };
         if let Some(reply) = message.refused.take() {
-            tracing::info!(id = message.envelope.id, session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), "refused: sender or recipient is not permitted");
+            refusal::note(
+                "",
+                &format!(
+                    "sender or recipient of {} is not permitted any more",
+                    message.envelope.id
+                ),
+            );
             self.session.settled(false);
             return Ok(Answer::Rejected(reply));
         }
@@ -135,6 +142,7 @@ impl Connection {
             }
             Err(error) => {
                 tracing::error!(id, session = self.serial, %error, "cannot store a message");
+                refusal::note("", &format!("cannot store {id}"));
                 match error {
                     // A full disk: 452, so that the peer tries again later.
                     SpoolError::Full { .. } => Answer::Rejected(authority::reply(

@@ -8,6 +8,7 @@
 //!   answer      the questions that a session asks
 //!   credentials those about who the peer is
 //!   message     the message on its way into the spool
+//!   refused     what the log says of commands that were refused
 //!   unseen      content that no session looks at
 //!   wait        reading and writing, and what happens while neither goes on
 //! ```
@@ -19,6 +20,7 @@ pub mod authority;
 mod buffer;
 mod credentials;
 mod message;
+mod refused;
 mod transport;
 mod unseen;
 mod wait;
@@ -26,7 +28,6 @@ mod wait;
 pub use buffer::Buffers;
 pub use transport::Transport;
 
-use crate::sandbox::printable;
 use crate::sandbox::server::ServerSession;
 use crate::sandbox::v0_1::server::{Action, Admission, Peer, Progress, Settings, TlsPolicy};
 use crate::sandbox::v0_1::types::{Dismissal, Phase, TlsFacts};
@@ -37,6 +38,7 @@ use crate::{timeout, tls};
 use authority::Authority;
 use buffer::Buffer;
 use message::Message;
+use refused::Tried;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -98,6 +100,8 @@ pub struct Connection {
     unseen: u64,
     /// Identifier of a message that is durable while its peer has not been told so.
     untold: Option<String>,
+    /// Who the peer says it is, and why that was not believed.
+    tried: Tried,
     /// What the session knows of the service's end.
     dismissed: Ending,
     /// When the peer has to be somebody, if it has to.
@@ -194,6 +198,7 @@ async fn run(
         message: None,
         unseen: 0,
         untold: None,
+        tried: Tried::default(),
         dismissed: Ending::Running,
         patience_ends: Instant::now() + timeout::ANONYMOUS,
     };
@@ -314,9 +319,7 @@ impl Connection {
                             self.begin_message(envelope)?;
                         }
                     }
-                    Action::Report(text) => {
-                        tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), reason = %printable(&text), "refused");
-                    }
+                    Action::Report(text) => self.refused(&text),
                     Action::StartTls | Action::Close => end = Some(action),
                     // Those after `consumed`: the last action.
                     Action::Pass(length) => self.unseen = length,
@@ -342,7 +345,7 @@ impl Connection {
                     Next::Wait(progress.waiting_for)
                 });
             };
-            let answer = self.answer(question).await?;
+            let answer = self.attend(question).await?;
             progress = self.session.resume(&answer)?;
             self.untold = None;
             self.buffer.answered();

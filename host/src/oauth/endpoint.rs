@@ -1,4 +1,4 @@
-//! HTTP to a token server. Blocks; callers that may not use [`tokio::task::spawn_blocking`].
+//! HTTP to a token server, or to another endpoint of an authorization server. Blocks; callers that may not use [`tokio::task::spawn_blocking`].
 //!
 //! Only `https`, with a certificate that this system trusts: RFC 6749 sections 3.2 and 10.9.
 //! (`http` for loopback addresses alone, where nobody is between.) Bounded in time and size,
@@ -42,21 +42,21 @@ impl Default for Patience {
 
 /// An endpoint of a token server (RFC 6749 section 3.2, RFC 8628 section 3.1).
 #[derive(Debug, Clone)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     url: String,
     uri: Uri,
     patience: Patience,
 }
 
 /// A response that arrived.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) octets: Zeroizing<Vec<u8>>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) octets: Zeroizing<Vec<u8>>,
 }
 
 impl Endpoint {
     /// Checks the address.
-    pub(super) fn new(url: &str, patience: Patience) -> Result<Self, OauthError> {
+    pub(crate) fn new(url: &str, patience: Patience) -> Result<Self, OauthError> {
         let uri = check(url).map_err(|why| OauthError::Url {
             url: printable(url, 200),
             why,
@@ -118,12 +118,67 @@ impl Endpoint {
     }
 
     /// One request and its response.
-    pub(super) fn post(
+    pub(crate) fn post(
         &self,
         form: &Form,
         authorization: Option<&str>,
     ) -> Result<Answer, OauthError> {
-        let failed = |source: ureq::Error| OauthError::Unreachable {
+        let mut request = self
+            .agent()
+            .post(self.uri.clone())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let response = request
+            .send(form.encoded().as_bytes())
+            .map_err(|error| self.unreachable(error))?;
+        self.read(response, |text| form.hidden(text), MOST)
+    }
+
+    /// A document of at most `most` octets, where nothing secret is told.
+    pub(crate) fn get(&self, most: u64) -> Result<Answer, OauthError> {
+        let response = self
+            .agent()
+            .get(self.uri.clone())
+            .header(header::ACCEPT, "application/json")
+            .call()
+            .map_err(|error| self.unreachable(error))?;
+        self.read(response, str::to_owned, most)
+    }
+
+    fn read(
+        &self,
+        mut response: ureq::http::Response<ureq::Body>,
+        hidden: impl Fn(&str) -> String,
+        most: u64,
+    ) -> Result<Answer, OauthError> {
+        if response.status().is_redirection() {
+            let location = response.headers().get(header::LOCATION);
+            let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
+            return Err(OauthError::Redirect {
+                url: self.url.clone(),
+                location: match location {
+                    Some(location) => printable(&hidden(&location), 200),
+                    None => "nowhere".into(),
+                },
+            });
+        }
+        let octets = response
+            .body_mut()
+            .with_config()
+            .limit(most)
+            .read_to_vec()
+            .map_err(|error| self.unreachable(error))?;
+        Ok(Answer {
+            status: response.status(),
+            octets: Zeroizing::new(octets),
+        })
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> OauthError {
+        OauthError::Unreachable {
             url: self.url.clone(),
             advice: match source {
                 ureq::Error::HostNotFound => "; check the name in its address and the DNS",
@@ -133,41 +188,11 @@ impl Endpoint {
                 _ => "",
             },
             source: Box::new(source),
-        };
-        let mut request = self
-            .agent()
-            .post(self.uri.clone())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json");
-        if let Some(authorization) = authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
         }
-        let mut response = request.send(form.encoded().as_bytes()).map_err(failed)?;
-        if response.status().is_redirection() {
-            let location = response.headers().get(header::LOCATION);
-            let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
-            return Err(OauthError::Redirect {
-                url: self.url.clone(),
-                location: match location {
-                    Some(location) => printable(&form.hidden(&location), 200),
-                    None => "nowhere".into(),
-                },
-            });
-        }
-        let octets = response
-            .body_mut()
-            .with_config()
-            .limit(MOST)
-            .read_to_vec()
-            .map_err(failed)?;
-        Ok(Answer {
-            status: response.status(),
-            octets: Zeroizing::new(octets),
-        })
     }
 
     /// The error of an answer that is no success.
-    pub(super) fn refused(&self, form: &Form, answer: &Answer) -> OauthError {
+    pub(crate) fn refused(&self, form: &Form, answer: &Answer) -> OauthError {
         let Some(refusal) = response::refusal(&answer.octets) else {
             let why = if answer.status.is_server_error() {
                 "gives no reason; nothing to do but wait"
@@ -191,7 +216,7 @@ impl Endpoint {
     }
 
     /// The error of an answer that makes no sense.
-    pub(super) fn senseless(&self, answer: &Answer, why: String) -> OauthError {
+    pub(crate) fn senseless(&self, answer: &Answer, why: String) -> OauthError {
         OauthError::Answer {
             url: self.url.clone(),
             status: answer.status.as_u16(),
@@ -230,7 +255,7 @@ pub(super) struct Client<'a> {
 }
 
 /// RFC 6749 section 2.3.1: both encoded as in a form, then as in RFC 7617.
-pub(super) fn basic(id: &str, secret: &SecretString) -> Zeroizing<String> {
+pub(crate) fn basic(id: &str, secret: &SecretString) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::with_capacity(
         3 * (id.len() + secret.expose_secret().len()) + 1,
     ));
@@ -242,7 +267,7 @@ pub(super) fn basic(id: &str, secret: &SecretString) -> Zeroizing<String> {
 }
 
 /// Whether secrets may be sent to this address; else why not, and what would be right.
-pub(super) fn check(url: &str) -> Result<Uri, &'static str> {
+pub(crate) fn check(url: &str) -> Result<Uri, &'static str> {
     const RIGHT: &str = "write it like \"https://login.example.org/token\"";
     // RFC 6749 section 3.2: no fragment. (`Uri` would drop it without a word.)
     if url.contains('#') {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// The parameters of a request.
 #[derive(Default)]
-pub(super) struct Form {
+pub(crate) struct Form {
     fields: Vec<(&'static str, Value)>,
 }
 
@@ -31,7 +31,7 @@ impl Form {
     }
 
     /// With this parameter.
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, Value::Plain(value.into())));
         self
     }
@@ -46,7 +46,7 @@ impl Form {
     }
 
     /// With this parameter, which nobody else may see.
-    pub(super) fn with_secret(mut self, name: &'static str, value: SecretString) -> Self {
+    pub(crate) fn with_secret(mut self, name: &'static str, value: SecretString) -> Self {
         self.fields.push((name, Value::Secret(value)));
         self
     }

@@ -30,8 +30,8 @@ pub mod code;
 mod command;
 pub mod device;
 pub mod endpoint;
-mod error;
-mod form;
+pub(crate) mod error;
+pub(crate) mod form;
 mod grant;
 mod provider;
 mod refresh;
@@ -39,7 +39,7 @@ mod registry;
 mod response;
 pub mod secret_file;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 pub mod vendor;
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 /// A map of at most so many entries; a full one forgets the entry that was not used for longest.
 #[derive(Debug)]
-pub(super) struct Bounded<K, V> {
+pub(crate) struct Bounded<K, V> {
     most: usize,
     clock: u64,
     entries: HashMap<K, (u64, V)>,
@@ -14,7 +14,7 @@ pub(super) struct Bounded<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     /// An empty map for at most `most` entries, at least one.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most: most.max(1),
             clock: 0,
@@ -24,7 +24,7 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     }
 
     /// The value of `key`, which counts as used now.
-    pub(super) fn get(&mut self, key: K) -> Option<&mut V> {
+    pub(crate) fn get(&mut self, key: K) -> Option<&mut V> {
         let (used, value) = self.entries.get_mut(&key)?;
         self.order.remove(used);
         self.clock += 1;
@@ -34,7 +34,7 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     }
 
     /// Sets the value of `key`.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(key);
         if self.entries.len() >= self.most
             && let Some((_, oldest)) = self.order.pop_first()
@@ -47,7 +47,7 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     }
 
     /// Forgets `key`.
-    pub(super) fn remove(&mut self, key: K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let (used, value) = self.entries.remove(&key)?;
         self.order.remove(&used);
         Some(value)
@@ -55,7 +55,7 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
 
     /// Number of entries.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         assert_eq!(self.entries.len(), self.order.len());
         self.entries.len()
     }

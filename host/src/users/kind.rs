@@ -35,7 +35,7 @@ impl Kind {
             Mechanism::CramMd5 => Some(Self::CramMd5),
             Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => Some(Self::ScramSha1),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => Some(Self::ScramSha256),
-            Mechanism::External => None,
+            Mechanism::External | Mechanism::Oauthbearer | Mechanism::Xoauth2 => None,
         }
     }
 

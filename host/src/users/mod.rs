@@ -8,7 +8,7 @@
 //!
 //! [`kind`] says which mechanism needs which verifier, [`verifiers`] makes them of a password, and
 //! [`completion`] gives them to users who lack some, when they next show their password.
-//! [`certificate`] is what EXTERNAL knows people by.
+//! [`certificate`] is what EXTERNAL knows people by. [`refusal`] tells the log why somebody was refused.
 //!
 //! # Names
 //! Names are compared without regard to ASCII case, after SASLprep ([`prepare`]). Several ways to
@@ -21,7 +21,7 @@
 pub mod argon;
 pub mod authenticator;
 pub mod backoff;
-mod bounded;
+pub(crate) mod bounded;
 pub mod cache;
 pub mod certificate;
 pub mod completion;
@@ -31,6 +31,7 @@ pub mod kind;
 pub mod names;
 pub mod prepare;
 pub mod record;
+pub mod refusal;
 pub mod salt;
 pub mod scram;
 pub mod senders;
@@ -92,6 +93,36 @@ pub trait Users: Send + Sync {
     /// Yes, where that is not known.
     fn limits_recipients(&self) -> bool {
         true
+    }
+}
+
+/// `backend = "oauth"`: nobody is known here but by a token.
+#[derive(Debug, Clone, Copy)]
+pub struct NoUsers;
+
+#[async_trait]
+impl Users for NoUsers {
+    async fn find(&self, _: &str) -> Result<Option<Arc<Record>>, UsersError> {
+        Ok(None)
+    }
+
+    fn known(&self, _: &str) -> Option<Arc<Record>> {
+        None
+    }
+
+    fn holding(&self, _: Kind) -> Holding {
+        Holding::All
+    }
+
+    async fn of_certificate(
+        &self,
+        _: &ClientCertificate,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        Ok(None)
+    }
+
+    async fn complete(&self, _: &Record, _: &Verifiers) -> Result<bool, UsersError> {
+        Ok(false)
     }
 }
 

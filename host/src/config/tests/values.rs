@@ -132,9 +132,9 @@ fn relative_paths_count_from_the_file() {
 #[test]
 fn a_listener_without_keys_is_submission_with_starttls() {
     let config = good("hostname = \"mail.example.org\"\n[[listener]]");
-    assert_eq!(config.listeners, Listener::defaults()[..1]);
+    assert_eq!(config.listeners, Listener::defaults(&config.auth)[..1]);
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\ntls = \"implicit\"");
-    assert_eq!(config.listeners, Listener::defaults()[1..]);
+    assert_eq!(config.listeners, Listener::defaults(&config.auth)[1..]);
     // RFC 8314 section 3.3
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\naddress = \"127.0.0.1:465\"");
     assert_eq!(config.listeners[0].tls, ListenerTls::Implicit);

@@ -17,7 +17,7 @@ mod bearer;
 mod command;
 mod grants;
 mod login;
-mod server;
+pub(crate) mod server;
 mod tokens;
 
 use super::{Grant, Options, Settings, Tokens};

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 /// A request that it heard.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) head: String,
-    pub(super) form: HashMap<String, String>,
+pub(crate) struct Request {
+    pub(crate) head: String,
+    pub(crate) form: HashMap<String, String>,
 }
 
 impl Request {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.form.get(name).map(String::as_str)
     }
 }
 
 /// What it says.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Json(u16, String),
     /// These octets.
     Raw(Vec<u8>),
@@ -30,25 +30,25 @@ pub(super) enum Answer {
     Silence(Duration),
 }
 
-pub(super) fn granted(token: &str) -> Answer {
+pub(crate) fn granted(token: &str) -> Answer {
     Answer::Json(
         200,
         format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":3600}}"#),
     )
 }
 
-pub(super) fn error(status: u16, error: &str) -> Answer {
+pub(crate) fn error(status: u16, error: &str) -> Answer {
     Answer::Json(status, format!(r#"{{"error":"{error}"}}"#))
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// A server whose answers this makes; it is told the number of the request, from 1.
-    pub(super) fn new(answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -65,15 +65,15 @@ impl Server {
         server
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/token", self.address)
     }
 
-    pub(super) fn heard(&self) -> Vec<Request> {
+    pub(crate) fn heard(&self) -> Vec<Request> {
         self.heard.lock().unwrap().clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.heard.lock().unwrap().len()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::backoff::{Backoff, machine};
 use super::super::turns::Turn;
-use super::super::{Kind, Record};
+use super::super::{Kind, Record, refusal};
 use super::{Authenticator, Pair, Verdict};
 
 impl Authenticator {
@@ -16,7 +16,7 @@ impl Authenticator {
         let key = self.counted(user);
         let turn = self.turns.take((machine(peer), key.clone()));
         let Ok(Some(turn)) = tokio::time::timeout(self.most_queued, turn).await else {
-            tracing::info!(%peer, user, "too many attempts at once");
+            refusal::note(user, "too many attempts at once");
             return None;
         };
         let attempt = Attempt {
@@ -97,6 +97,6 @@ impl Attempt<'_> {
     }
 
     fn log(&self, reason: &str) {
-        tracing::info!(peer = %self.peer, user = self.user, reason, "authentication refused");
+        refusal::note(self.user, reason);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::super::{ClientCertificate, Record, UsersError};
+use super::super::{ClientCertificate, Record, UsersError, refusal};
 use super::{Authenticator, Verdict};
 
 impl Authenticator {
@@ -25,7 +25,7 @@ impl Authenticator {
             }
         };
         let refused = |reason: &str| {
-            tracing::info!(%peer, user = authorization, certificate = shown, reason, "authentication refused");
+            refusal::note(authorization, &format!("certificate {shown}: {reason}"));
         };
         let Some(first) = holders.first() else {
             refused("no user has this certificate: `certificates` in the users file");
