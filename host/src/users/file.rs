@@ -329,6 +329,14 @@ impl Users for FileUsers {
         });
         completed.await.unwrap_or(Ok(false))
     }
+
+    fn limits_recipients(&self) -> bool {
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_limited
+    }
 }
 
 /// Why nothing was written.
@@ -340,14 +348,6 @@ enum Unchanged {
 impl From<UsersError> for Unchanged {
     fn from(error: UsersError) -> Self {
         Self::Failed(error)
-    }
-
-    fn limits_recipients(&self) -> bool {
-        self.shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_limited
     }
 }
 
