@@ -164,7 +164,8 @@ fn json_says_what_a_script_wants_to_know() {
     let value: serde_json::Value =
         serde_json::from_str(&scratch.run("list --json", "").unwrap()).unwrap();
     let expected = serde_json::json!(
-        {"name": "alice", "password": true, "nt": true, "disabled": false, "senders": []}
+        {"name": "alice", "password": true, "nt": true, "disabled": false, "senders": [],
+         "recipients": []}
     );
     assert_eq!(value, expected);
 }
