@@ -1,6 +1,7 @@
 """DKIM signatures, verified by dkimpy with the records that `pillarbox dkim key` prints; and what a
 site may have against a message: From, recipients, a check command."""
 
+import atexit
 import contextlib
 import json
 import pathlib
@@ -83,11 +84,23 @@ def signing():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+SHARED = []
+
+
+def shared():
+    """The one service of all cases, which ends with this program."""
+    if not SHARED:
+        stack = contextlib.ExitStack()
+        SHARED.append(stack.enter_context(signing()))
+        atexit.register(stack.close)
+    return SHARED[0]
+
+
 FROM = b"From: Alice <alice@example.org>\r\nTo: bob@example.net\r\n"
 
 ODD = {
     "plain": FROM + b"Subject: hello\r\n\r\nHello\r\n",
-    "folded": FROM + b"Subject: one\r\n\ttwo  three \r\n   four\r\nX-A :  b\r\n\r\nHello\r\n",
+    "folded": FROM + b"Subject: one\r\n\ttwo  three \r\n   four\r\nX-A:  b\r\n\r\nHello\r\n",
     "empty body": FROM + b"Subject: empty\r\n\r\n",
     "no body": FROM + b"Subject: none\r\n",
     "trailing empty lines": FROM + b"Subject: lines\r\n\r\nHello\r\n\r\n\r\n\r\n",
@@ -120,49 +133,49 @@ def signatures(octets):
 
 @case("R6409-8.5: dkimpy verifies both signatures of every odd message")
 def verified(_context):
-    with signing() as running:
-        for count, (name, octets) in enumerate(ODD.items()):
-            mark = b"X-Case: %d.\r\n" % count
-            running.submit(mark + octets)
-            stored = delivered(running, "bob@example.net", mark)
-            fields, own = signatures(stored)
-            expect(len(own) == 2, f"{name}: {len(own)} signatures")
-            # Ours first, below what delivery added.
-            expect(fields[1:3] == own, f"{name}: not first: {fields}")
-            for index, algorithm in enumerate((b"a=rsa-sha256;", b"a=ed25519-sha256;")):
-                expect(algorithm in own[index], f"{name}: {own[index]}")
-                verifier = dkim.DKIM(stored)
-                good = verifier.verify(idx=index, dnsfunc=running.record)
-                expect(good, f"{name}: {algorithm.decode()} does not verify")
-                damaged = stored.replace(b"From: ", b"From: X", 1)
-                bad = dkim.DKIM(damaged).verify(idx=index, dnsfunc=running.record)
-                expect(not bad, f"{name}: a changed From verifies")
+    running = shared()
+    for count, (name, octets) in enumerate(ODD.items()):
+        mark = b"X-Case: %d.\r\n" % count
+        running.submit(mark + octets)
+        stored = delivered(running, "bob@example.net", mark)
+        fields, own = signatures(stored)
+        expect(len(own) == 2, f"{name}: {len(own)} signatures")
+        # Ours first, below what delivery added.
+        expect(fields[1:3] == own, f"{name}: not first: {fields}")
+        for index, algorithm in enumerate((b"a=rsa-sha256;", b"a=ed25519-sha256;")):
+            expect(algorithm in own[index], f"{name}: {own[index]}")
+            verifier = dkim.DKIM(stored)
+            good = verifier.verify(idx=index, dnsfunc=running.record)
+            expect(good, f"{name}: {algorithm.decode()} does not verify")
+            damaged = stored.replace(b"From: ", b"From: X", 1)
+            bad = dkim.DKIM(damaged).verify(idx=index, dnsfunc=running.record)
+            expect(not bad, f"{name}: a changed From verifies")
 
 
 @case("R6409-8.5: the author's domain decides who signs")
 def authors(_context):
-    with signing() as running:
-        running.submit(b"X-Case: below.\r\nFrom: x@news.example.org\r\n\r\nx\r\n",
-                       sender="x@news.example.org")
-        stored = delivered(running, "bob@example.net", b"X-Case: below.")
-        expect(dkim.verify(stored, dnsfunc=running.record), "a domain below does not verify")
-        running.submit(b"X-Case: other.\r\nFrom: x@unsigned.example\r\n\r\nx\r\n")
-        stored = delivered(running, "bob@example.net", b"X-Case: other.")
-        expect(b"DKIM-Signature" not in stored, "signed without a key")
+    running = shared()
+    running.submit(b"X-Case: below.\r\nFrom: x@news.example.org\r\n\r\nx\r\n",
+                   sender="x@news.example.org")
+    stored = delivered(running, "bob@example.net", b"X-Case: below.")
+    expect(dkim.verify(stored, dnsfunc=running.record), "a domain below does not verify")
+    running.submit(b"X-Case: other.\r\nFrom: x@unsigned.example\r\n\r\nx\r\n")
+    stored = delivered(running, "bob@example.net", b"X-Case: other.")
+    expect(b"DKIM-Signature" not in stored, "signed without a key")
 
 
 @case("R6409-8.5: a new key is in force without a restart")
 def renewed(_context):
-    with signing() as running:
-        file = running.folder / "rsa2026.pem"
-        file.unlink()
-        told = run(harness.binary(), "dkim", "key", "--domain", "example.org", "--selector",
-                   "rsa2026", "--out", file, "--json", status=0)
-        running.records["rsa2026._domainkey.example.org."] = json.loads(told.stdout)["text"]
-        wait_for(lambda: b"new DKIM key in force" in running.log.read_bytes(), "the new key", 20)
-        running.submit(b"X-Case: new.\r\n" + ODD["plain"])
-        stored = delivered(running, "bob@example.net", b"X-Case: new.")
-        expect(dkim.verify(stored, dnsfunc=running.record), "the new key does not verify")
+    running = shared()
+    file = running.folder / "rsa2026.pem"
+    file.unlink()
+    told = run(harness.binary(), "dkim", "key", "--domain", "example.org", "--selector",
+               "rsa2026", "--out", file, "--json", status=0)
+    running.records["rsa2026._domainkey.example.org."] = json.loads(told.stdout)["text"]
+    wait_for(lambda: b"new DKIM key in force" in running.log.read_bytes(), "the new key", 20)
+    running.submit(b"X-Case: new.\r\n" + ODD["plain"])
+    stored = delivered(running, "bob@example.net", b"X-Case: new.")
+    expect(dkim.verify(stored, dnsfunc=running.record), "the new key does not verify")
 
 
 def refusal(running, octets, **options):
@@ -178,35 +191,35 @@ def refusal(running, octets, **options):
 
 @case("R6409-6.3-b: From of somebody else is refused where it must be one's own")
 def own_from(_context):
-    with signing() as running:
-        code, text = refusal(running, b"From: ceo@example.org\r\n\r\nx\r\n")
-        expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
-        code, text = refusal(running, b"From: alice@example.org, ceo@example.org\r\n\r\nx\r\n")
-        expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
-        expect(refusal(running, ODD["plain"])[0] == 250, "one's own From is refused")
+    running = shared()
+    code, text = refusal(running, b"From: ceo@example.org\r\n\r\nx\r\n")
+    expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
+    code, text = refusal(running, b"From: alice@example.org, ceo@example.org\r\n\r\nx\r\n")
+    expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
+    expect(refusal(running, ODD["plain"])[0] == 250, "one's own From is refused")
 
 
 @case("R6409-6.3-c: a check command refuses with its own words")
 def check_command(_context):
-    with signing() as running:
-        code, text = refusal(running, FROM + b"\r\nthis is FORBIDDEN\r\n")
-        expect((code, text) == (550, b"5.7.0 not this word"), f"{code} {text}")
-        large = FROM + b"\r\n" + b"0123456789\r\n" * 60_000
-        code, text = refusal(running, large + b"FORBIDDEN\r\n")
-        expect((code, text) == (550, b"5.7.0 not this word"), f"{code} {text}")
-        expect(refusal(running, ODD["plain"])[0] == 250, "a good message is refused")
+    running = shared()
+    code, text = refusal(running, FROM + b"\r\nthis is FORBIDDEN\r\n")
+    expect((code, text) == (550, b"5.7.0 not this word"), f"{code} {text}")
+    large = FROM + b"\r\n" + b"0123456789\r\n" * 60_000
+    code, text = refusal(running, large + b"FORBIDDEN\r\n")
+    expect((code, text) == (550, b"5.7.0 not this word"), f"{code} {text}")
+    expect(refusal(running, ODD["plain"])[0] == 250, "a good message is refused")
 
 
 @case("R6409-6.2: a user reaches only the recipients of his record")
 def recipients(_context):
-    with signing() as running:
-        code, text = refusal(running, ODD["plain"], to="bob@example.org")
-        expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
-        expect(refusal(running, ODD["plain"])[0] == 250, "a listed recipient is refused")
+    running = shared()
+    code, text = refusal(running, ODD["plain"], to="bob@example.org")
+    expect((code, text[:5]) == (550, b"5.7.1"), f"{code} {text}")
+    expect(refusal(running, ODD["plain"])[0] == 250, "a listed recipient is refused")
 
 
 @case("R6409-4.2-b: a name of one label is completed where it is configured")
 def local_domain(_context):
-    with signing() as running:
-        running.submit(b"X-Case: label.\r\n" + ODD["plain"], to="bob@host")
-        delivered(running, "bob@host.example.org", b"X-Case: label.")
+    running = shared()
+    running.submit(b"X-Case: label.\r\n" + ODD["plain"], to="bob@host")
+    delivered(running, "bob@host.example.org", b"X-Case: label.")

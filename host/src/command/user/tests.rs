@@ -208,7 +208,8 @@ fn json_says_what_a_script_wants_to_know() {
         serde_json::from_str(&scratch.run("list --json", "").unwrap()).unwrap();
     let expected = serde_json::json!(
         {"name": "alice", "password": true, "nt": true, "cram_md5": false, "scram_sha_1": false,
-         "scram_sha_256": true, "lacks": [], "disabled": false, "senders": [], "certificates": []}
+         "scram_sha_256": true, "lacks": [], "disabled": false, "senders": [], "recipients": [],
+         "certificates": []}
     );
     assert_eq!(value, expected);
 }
