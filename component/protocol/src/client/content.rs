@@ -32,12 +32,7 @@ impl Feed {
         }
     }
 
-    fn take(
-        &mut self,
-        octets: &[u8],
-        last: bool,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Fault> {
+    fn take(&mut self, octets: &[u8], last: bool, actions: &mut Vec<Action>) -> Result<(), Fault> {
         let Some(rewriter) = &mut self.rewriter else {
             // R5321-4.5.2-b, OX-C-8: nothing else is changed.
             self.stuffing.take(octets, 0, actions);

@@ -2,9 +2,7 @@
 //! RFC 5321 section 4.1.1.11).
 
 use super::capabilities::Capabilities;
-use crate::contract::{
-    BodyType, DeliverBy, DsnReturn, ForwardPath, Notify, ReversePathParameters,
-};
+use crate::contract::{BodyType, DeliverBy, DsnReturn, ForwardPath, Notify, ReversePathParameters};
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write as _;
 

@@ -304,7 +304,11 @@ impl Session {
     fn settle_lost(&mut self, reason: &Reply, actions: &mut Vec<Action>) {
         match &mut self.state {
             State::Preparing(preparation) => {
-                settle_all(&preparation.envelope, &outcome::lost(reason.clone()), actions);
+                settle_all(
+                    &preparation.envelope,
+                    &outcome::lost(reason.clone()),
+                    actions,
+                );
             }
             State::Chunks(transaction, chunks) if chunks.is_complete() => {
                 transaction.settle_rest(&outcome::unknown(reason.clone()), actions);

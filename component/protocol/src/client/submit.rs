@@ -144,10 +144,7 @@ impl Transaction {
 
     /// All replies to MAIL and RCPT have come, and the content goes without DATA.
     fn awaits_chunks(&self) -> bool {
-        self.chunks
-            && self.due.is_empty()
-            && self.unsent.is_empty()
-            && !self.accepted.is_empty()
+        self.chunks && self.due.is_empty() && self.unsent.is_empty() && !self.accepted.is_empty()
     }
 
     /// Nothing more can come of it: no reply is due, and DATA will not be sent.
@@ -217,11 +214,7 @@ impl Session {
         Ok(())
     }
 
-    fn preflight<'a>(
-        &'a self,
-        envelope: &'a Envelope,
-        facts: &'a ContentFacts,
-    ) -> Preflight<'a> {
+    fn preflight<'a>(&'a self, envelope: &'a Envelope, facts: &'a ContentFacts) -> Preflight<'a> {
         Preflight {
             envelope,
             facts,

@@ -259,7 +259,11 @@ mod tests {
     }
 
     fn boundary_of(parameters: &str) -> Option<Vec<u8>> {
-        match read(&alloc::format!("Content-Type: multipart/mixed{parameters}\r\n")).kind {
+        match read(&alloc::format!(
+            "Content-Type: multipart/mixed{parameters}\r\n"
+        ))
+        .kind
+        {
             Kind::Multipart { boundary, .. } => Some(boundary),
             Kind::Fixed(Unconvertible::Structure) => None,
             other => panic!("{other:?}"),
@@ -318,8 +322,14 @@ mod tests {
             ("message/global-delivery-status", Kind::Data),
             ("message/delivery-status", Kind::Fixed(Unconvertible::Type)),
             ("message/partial", Kind::Fixed(Unconvertible::Type)),
-            ("multipart/signed; boundary=a", Kind::Fixed(Unconvertible::Protected)),
-            ("multipart/encrypted; boundary=a", Kind::Fixed(Unconvertible::Protected)),
+            (
+                "multipart/signed; boundary=a",
+                Kind::Fixed(Unconvertible::Protected),
+            ),
+            (
+                "multipart/encrypted; boundary=a",
+                Kind::Fixed(Unconvertible::Protected),
+            ),
         ] {
             let field = alloc::format!("Content-Type: {value}\r\n");
             assert_eq!(read(&field).kind, kind, "{value}");

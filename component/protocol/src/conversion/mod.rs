@@ -37,7 +37,7 @@ mod quoted_printable;
 mod rewriter;
 mod survey;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod walker;
 
 pub use rewriter::Rewriter;

@@ -134,7 +134,10 @@ mod tests {
             (b"a \r", b"a =0D"),
             (b"\r\r\n", b"=0D\r\n"),
             (b"a ", b"a=20"),
-            (b"-- \r\n- a\r\n---\r\na--", b"-=2D=20\r\n- a\r\n-=2D-\r\na--"),
+            (
+                b"-- \r\n- a\r\n---\r\na--",
+                b"-=2D=20\r\n- a\r\n-=2D-\r\na--",
+            ),
         ] {
             for size in [1, 2, 100] {
                 assert_eq!(encoded(octets, size, false), expected, "{octets:?}");

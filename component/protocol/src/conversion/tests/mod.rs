@@ -1,6 +1,6 @@
 //! Conversion as a whole: nothing is lost, nothing changes that need not.
 
-pub(super) mod decode;
+pub(crate) mod decode;
 mod examples;
 mod refusals;
 mod trees;

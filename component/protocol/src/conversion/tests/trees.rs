@@ -33,7 +33,17 @@ const HEADERS: &[&str] = &[
 
 /// What bodies are made of.
 const PIECES: &[&[u8]] = &[
-    b"text", b" ", b"\t", b"=", b"--", b"-", b".", b"\r\n", b"\r\n", b"caf\xc3\xa9", b"\xff\xfe",
+    b"text",
+    b" ",
+    b"\t",
+    b"=",
+    b"--",
+    b"-",
+    b".",
+    b"\r\n",
+    b"\r\n",
+    b"caf\xc3\xa9",
+    b"\xff\xfe",
     b"From here",
     b"0123456789012345678901234567890123456789012345678901234567890123456789",
 ];
