@@ -14,6 +14,7 @@
 //!   relay/       how it reaches the next place
 //!   alarm        what an operator must repair
 //!   route/       where it goes
+//!   alias/       addresses that stand for others
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   report/      what senders are told
@@ -24,6 +25,7 @@
 //! The host knows no SMTP grammar: what a session says and understands is the component's.
 
 pub mod alarm;
+pub mod alias;
 pub mod command;
 pub mod config;
 pub mod connection;

@@ -16,6 +16,8 @@ pub static TOP: Shape = Shape {
         "limits",
         "tls",
         "listener",
+        "extensions",
+        "aliases",
         "auth",
         "submission",
         "spool",
@@ -77,7 +79,33 @@ pub static LISTENER: Shape = Shape {
         "legacy-auth-line",
         "keep-bcc",
         "check-header-domains",
+        "extensions",
     ],
+    family: ALL,
+};
+
+/// Keys of `[extensions]`.
+const EXTENSION_KEYS: &[&str] = &[
+    "chunking",
+    "binarymime",
+    "smtputf8",
+    "requiretls",
+    "futurerelease",
+    "deliverby",
+    "mt-priority",
+];
+
+/// `[extensions]`
+pub static EXTENSIONS: Shape = Shape {
+    table: "[extensions]",
+    keys: EXTENSION_KEYS,
+    family: ALL,
+};
+
+/// `extensions` of a `[[listener]]`
+pub static LISTENER_EXTENSIONS: Shape = Shape {
+    table: "extensions of [[listener]]",
+    keys: EXTENSION_KEYS,
     family: ALL,
 };
 
@@ -192,7 +220,7 @@ pub static ALARM: Shape = Shape {
 /// `[dns]`
 pub static DNS: Shape = Shape {
     table: "[dns]",
-    keys: &["servers"],
+    keys: &["servers", "trusted"],
     family: ALL,
 };
 
@@ -217,6 +245,8 @@ pub static ALL: &[&Shape] = &[
     &LIMITS,
     &TLS,
     &LISTENER,
+    &EXTENSIONS,
+    &LISTENER_EXTENSIONS,
     &AUTH,
     &SUBMISSION,
     &SPOOL,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use super::reader::{Section, Value, nearest, one_of};
-use super::{keys, rules};
+use super::{Extensions, keys, rules};
 
 /// How TLS comes to a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +94,12 @@ pub struct Listener {
     /// Whether address fields of the header must have fully qualified domains. Default true: RFC
     /// 6409 section 4.2 demands it; scanners that write `From: scanner@printer` need it off.
     pub check_header_domains: bool,
+    /// What EHLO offers. Default: what `[extensions]` says, key by key.
+    pub extensions: Extensions,
 }
 
 impl Listener {
-    fn at(address: SocketAddr, tls: ListenerTls) -> Self {
+    fn at(address: SocketAddr, tls: ListenerTls, extensions: Extensions) -> Self {
         Self {
             address,
             tls,
@@ -110,14 +112,15 @@ impl Listener {
             legacy_auth_line: false,
             keep_bcc: false,
             check_header_domains: true,
+            extensions,
         }
     }
 
     /// What a file without listeners gives.
-    pub fn defaults() -> Vec<Self> {
+    pub fn defaults(extensions: Extensions) -> Vec<Self> {
         vec![
-            Self::at(everywhere(587), ListenerTls::Starttls),
-            Self::at(everywhere(465), ListenerTls::Implicit),
+            Self::at(everywhere(587), ListenerTls::Starttls, extensions),
+            Self::at(everywhere(465), ListenerTls::Implicit, extensions),
         ]
     }
 
@@ -146,21 +149,21 @@ impl Listener {
         self.auth != ListenerAuth::Off && private && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>) -> Vec<Self> {
+    pub(super) fn read_all(top: &Section<'_>, extensions: Extensions) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
-            return Self::defaults();
+            return Self::defaults(extensions);
         };
         if sections.is_empty() {
             top.error(
                 "listener",
                 "is empty; leave it out for the ports 587 and 465",
             );
-            return Self::defaults();
+            return Self::defaults(extensions);
         }
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section);
+            let (listener, address) = Self::read(section, extensions);
             rules::listener(section, &listener);
             listeners.push(listener);
             addresses.push(address);
@@ -170,7 +173,7 @@ impl Listener {
     }
 
     /// The listener, and its address unless that was wrong.
-    fn read(section: &Section<'_>) -> (Self, Option<SocketAddr>) {
+    fn read(section: &Section<'_>, extensions: Extensions) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
                 ("none", ListenerTls::None),
@@ -225,9 +228,16 @@ impl Listener {
                 .value("check-header-domains")
                 .and_then(|value| value.boolean())
                 .unwrap_or(true),
-            ..Self::at(address, tls)
+            ..Self::at(address, tls, read_extensions(section, extensions))
         };
         (listener, good)
+    }
+}
+
+fn read_extensions(section: &Section<'_>, others: Extensions) -> Extensions {
+    match section.value("extensions") {
+        Some(value) => Extensions::read(&value.section(&keys::LISTENER_EXTENSIONS), &others),
+        None => others,
     }
 }
 

@@ -15,9 +15,11 @@
 //! and how a route is made of its table (`route::build`).
 
 pub mod alarm;
+mod aliases;
 pub mod auth;
 pub mod component;
 pub mod dns;
+pub mod extensions;
 pub mod finding;
 pub mod keys;
 mod later;
@@ -45,6 +47,7 @@ pub use alarm::Alarm;
 pub use auth::AuthSettings;
 pub use component::Component;
 pub use dns::Dns;
+pub use extensions::Extensions;
 pub use finding::{Finding, Level};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerAuth, ListenerTls, Mechanism};
@@ -55,6 +58,7 @@ pub use route::{ClientMechanism, Deliver, Route, RouteAuth, RouteTls, Secret};
 pub use submission::{Senders, Submission};
 pub use tls::TlsFiles;
 
+use crate::alias;
 use reader::{Report, Section};
 
 /// Where the configuration is looked for when nobody names a file.
@@ -83,6 +87,8 @@ pub struct Config {
     /// `[[listener]]`. Default: `[::]:587` with STARTTLS and `[::]:465` with implicit TLS, the two
     /// ports of submission (RFC 6409 section 3.1, RFC 8314 section 3.3). Never empty.
     pub listeners: Vec<Listener>,
+    /// `aliases`. Default: none.
+    pub aliases: alias::Source,
     /// `[auth]`
     pub auth: AuthSettings,
     /// `[submission]`
@@ -192,6 +198,10 @@ impl Config {
         let state_dir = state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/pillarbox"));
         // A placeholder lets the other tables be read and reported when the name is missing.
         let name = hostname.as_deref().unwrap_or("mail.invalid");
+        let extensions = Extensions::read(
+            &top.section("extensions", &keys::EXTENSIONS),
+            &Extensions::default(),
+        );
         let retry = Retry::read(&top.section("retry", &keys::RETRY), &Retry::default());
         let config = Self {
             file: file.to_path_buf(),
@@ -200,7 +210,8 @@ impl Config {
             component: Component::read(&top.section("component", &keys::COMPONENT), base),
             limits: Limits::read(&top.section("limits", &keys::LIMITS)),
             tls: TlsFiles::read(&top.section("tls", &keys::TLS), base),
-            listeners: Listener::read_all(top),
+            listeners: Listener::read_all(top, extensions),
+            aliases: aliases::read(top, base),
             auth: AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name),
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
             history: spool::read(&top.section("spool", &keys::SPOOL)),

@@ -1,7 +1,6 @@
 //! The questions that a session asks, answered.
 
-use super::{Connection, authority};
-use crate::route::Query;
+use super::Connection;
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::{Answer, PasswordCheck, Question};
 use crate::sandbox::v0_1::types::{Mechanism, NtlmResponse, Reply};
@@ -16,19 +15,18 @@ impl Connection {
             Question::Sender((reverse_path, _)) => {
                 let runtime = self.service.runtime();
                 self.reverse_path.clone_from(&reverse_path);
-                let judgement =
-                    authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
+                let judgement = self.authority.sender(
+                    self.identity.as_deref(),
+                    &*runtime.senders,
+                    &reverse_path,
+                );
                 Ok(self.judged("sender", &reverse_path, judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
-                let query = Query {
-                    reverse_path: &self.reverse_path,
-                    identity: self.identity.as_deref(),
-                    mailbox: &forward_path.mailbox,
-                };
-                let judgement = self.authority.recipient(&runtime.routes, &query);
-                Ok(self.judged("recipient", &forward_path.mailbox, judgement.map(|_| ())))
+                let context = runtime.context(&self.reverse_path, self.identity.as_deref());
+                let judgement = self.authority.recipient(&context, &forward_path.mailbox);
+                Ok(self.judged("recipient", &forward_path.mailbox, judgement))
             }
             Question::Password(check) => {
                 // PLAIN and LOGIN ask the same; either must be allowed.

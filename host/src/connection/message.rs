@@ -1,17 +1,18 @@
 //! The message on its way into the spool.
 
 use super::{Connection, authority};
-use crate::route::{Delivery, Query};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
 use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
-use crate::spool::{self, ContentWriter, NewMessage, NewRecipient, NewState, SpoolError};
+use crate::spool::{self, ContentWriter, NewMessage, NewState, SpoolError};
 use std::time::SystemTime;
 
 /// An envelope whose content is arriving.
 pub(super) struct Message {
     envelope: Envelope,
     writer: ContentWriter,
+    /// When its content began.
+    begun: SystemTime,
     /// What went wrong while content arrived: told when the session asks to store it.
     failed: Option<SpoolError>,
     /// The rules changed since MAIL or RCPT, or the session did not ask: told likewise.
@@ -42,13 +43,14 @@ impl Connection {
             .envelope(
                 self.identity.as_deref(),
                 &*runtime.senders,
-                &runtime.routes,
+                &runtime.context(&envelope.reverse_path, self.identity.as_deref()),
                 &envelope,
             )
             .err();
         self.message = Some(Message {
             writer: self.service.spool.content(&envelope.id),
             envelope,
+            begun: SystemTime::now(),
             failed: None,
             refused,
         });
@@ -109,46 +111,41 @@ impl Connection {
         }
         let runtime = self.service.runtime();
         let envelope = message.envelope;
-        let mut waiting = false;
-        let recipients = envelope
+        let wanted = envelope
             .forward_paths
             .iter()
-            .map(|forward_path| {
-                let route = runtime.routes.find(&Query {
-                    reverse_path: &envelope.reverse_path,
-                    identity: self.identity.as_deref(),
-                    mailbox: &forward_path.mailbox,
-                });
-                let held = route.is_some_and(|route| matches!(route.delivery, Delivery::Hold));
-                waiting |= !held;
-                NewRecipient {
-                    recipient: spool::Recipient {
-                        mailbox: forward_path.mailbox.clone(),
-                        notify: forward_path.notify.map(convert::notify),
-                        orcpt: forward_path.orcpt.clone(),
-                    },
-                    state: if held {
-                        NewState::Held
-                    } else {
-                        NewState::Waiting
-                    },
-                    // Without a route since a moment ago: the relay says so at the first attempt.
-                    lane: route.map_or_else(String::new, |route| route.lane(&forward_path.mailbox)),
-                }
+            .map(|forward_path| spool::Recipient {
+                mailbox: forward_path.mailbox.clone(),
+                notify: forward_path.notify.map(convert::notify),
+                orcpt: forward_path.orcpt.clone(),
             })
             .collect();
+        let recipients = runtime
+            .context(&envelope.reverse_path, self.identity.as_deref())
+            .recipients(wanted);
+        let waiting = recipients.iter().any(|one| one.state == NewState::Waiting);
         let content = message.writer.finish().await?;
+        let received = SystemTime::now();
+        let mut parameters = convert::parameters(envelope.parameters);
+        if let Some(by) = &mut parameters.deliver_by {
+            // RFC 2852 section 4: it counts from MAIL, which came before the content.
+            let taken = received.duration_since(message.begun).unwrap_or_default();
+            let taken = i64::try_from(taken.as_secs()).unwrap_or(i64::MAX);
+            let left = by.seconds.saturating_sub(taken);
+            // What is out of time already is overdue in a moment.
+            by.seconds = if by.seconds > 0 { left.max(1) } else { left };
+        }
         let new = NewMessage {
             id: envelope.id,
             envelope: spool::Envelope {
                 reverse_path: envelope.reverse_path,
-                parameters: convert::parameters(envelope.parameters),
+                parameters,
                 protocol: envelope.protocol,
                 greeted: envelope.greeted,
             },
             identity: self.identity.clone(),
             peer: self.peer.ip().to_canonical(),
-            received: SystemTime::now(),
+            received,
             message_id: facts.message_id.clone(),
             facts: convert::facts(&facts),
             recipients,

@@ -64,7 +64,7 @@ fn settled(job: &Job, case: &Case<'_>, attempt: Attempt) -> Settlement {
             text: "its route is hold".to_owned(),
             ..attempt
         }),
-        _ => case.delivered(attempt, Teller::Here),
+        _ => case.delivered(attempt, Teller::Here, true),
     }
 }
 

@@ -14,7 +14,7 @@ use super::job::{Job, sort};
 use super::lane::Lane;
 use super::settle::{Patience, record};
 use super::worker::{Worker, put_off};
-use super::{Event, LEASE, LOOK, PAUSE, Shared, Signals, local, with_causes};
+use super::{Event, LEASE, LOOK, PAUSE, Shared, Signals, local, overdue, with_causes};
 use crate::route::{Delivery, Hops, Route, Routes};
 use crate::spool::attempt::Stage;
 use crate::spool::{Attempt, Claimed, SpoolError, Wanted};
@@ -313,6 +313,7 @@ impl Scheduler {
             self.routes = routes;
             self.routes_changed().await;
         }
+        overdue::look(&self.shared).await;
         self.look_at_stuck().await;
         self.look_at_troubles().await;
         let mut lanes = self.shared.lanes();

@@ -15,7 +15,7 @@ use super::lane::Lane;
 use super::local::{Trouble, abandon, content_trouble};
 use super::removable::Removable;
 use super::settle::{Case, Patience, Teller, settle};
-use super::{Event, Shared, local};
+use super::{Event, Shared, local, overdue};
 use crate::route::{Delivery, NextHop, Route, domain};
 use crate::sandbox::v0_1::client::{Outcome, Stage as Reached, Verdict};
 use crate::spool::attempt::Stage;
@@ -64,6 +64,10 @@ impl Worker {
                 );
                 break;
             }
+            let Some(job) = overdue::without(&self.shared, job).await else {
+                self.shared.tell(Event::Moved);
+                continue;
+            };
             let ordinals = job.recipients.iter().map(|one| one.ordinal).collect();
             self.current = Some((job.message.id.clone(), ordinals));
             match &job.route.delivery {
@@ -252,6 +256,7 @@ impl Worker {
         let now = SystemTime::now();
         let base = connection.attempt(&job.route);
         let lmtp = connection.next_hop.is_lmtp();
+        let keeps_time = connection.offers("DELIVERBY");
         let progress = outcomes
             .iter()
             .any(|outcome| outcome.verdict != Verdict::Again);
@@ -277,7 +282,7 @@ impl Worker {
                 retry: &job.route.retry,
                 now,
             };
-            settlements.push(one(&case, &outcome, attempt, lmtp));
+            settlements.push(one(&case, &outcome, attempt, lmtp, keeps_time));
             done.push(claimed);
         }
         job.recipients = rest;
@@ -415,7 +420,13 @@ fn patience(not_opened: &NotOpened) -> Patience {
 }
 
 /// One recipient's settlement after a transaction.
-fn one(case: &Case<'_>, outcome: &Outcome, attempt: Attempt, lmtp: bool) -> Settlement {
+fn one(
+    case: &Case<'_>,
+    outcome: &Outcome,
+    attempt: Attempt,
+    lmtp: bool,
+    keeps_time: bool,
+) -> Settlement {
     match outcome.verdict {
         Verdict::Accepted => case.delivered(
             attempt,
@@ -425,6 +436,7 @@ fn one(case: &Case<'_>, outcome: &Outcome, attempt: Attempt, lmtp: bool) -> Sett
                 (false, true) => Teller::Here,
                 (false, false) => Teller::Nobody,
             },
+            keeps_time,
         ),
         Verdict::Failed => case.failed(attempt),
         Verdict::Deferred | Verdict::Again => {
@@ -467,7 +479,7 @@ async fn transact(
     connection
         .dialogue
         .submit(
-            &envelope(&job.message, &job.recipients),
+            &envelope(&job.message, &job.recipients, SystemTime::now()),
             &facts(&job.message),
             &mut reader,
         )

@@ -63,6 +63,7 @@ impl Desk {
         let reports = Reports {
             spool: Arc::clone(&faulty) as Arc<dyn Spool>,
             routes: Arc::new(move || Arc::clone(&current.lock().unwrap())),
+            aliases: Arc::new(Arc::default),
             reporter: Arc::new(|| Arc::new(Reporter::new("mail.example.org"))),
             alarm: Arc::clone(&heard) as Arc<dyn Alarm>,
         };
@@ -99,6 +100,7 @@ impl Desk {
             counted: true,
             lane: "lane".into(),
             notices: vec![NoticeKind::Failed],
+            overdue: false,
         };
         let ordinals = claimed.unwrap().into_iter().map(|one| one.ordinal);
         let settlements = ordinals.map(settlement).collect();
@@ -286,6 +288,7 @@ async fn the_task_pays_when_it_is_told_and_ends_when_it_should() {
     let reports = Reports {
         spool: Arc::clone(spool) as Arc<dyn Spool>,
         routes: Arc::clone(&reports.routes),
+        aliases: Arc::new(Arc::default),
         reporter: Arc::clone(&reports.reporter),
         alarm: Arc::clone(&reports.alarm),
     };
