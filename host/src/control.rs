@@ -5,6 +5,7 @@
 
 use crate::service::{Ending, Service};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 
-/// Octets of a request at most.
-const MOST: u64 = 256;
+/// Octets of a request at most: a lane has the name of a route and a domain.
+const MOST: u64 = 1024;
+/// Lanes that are asked for one by one; where there are more, all are.
+const MOST_LANES: usize = 32;
 
 /// What the command line can ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,12 @@ impl Request {
             .iter()
             .find(|(request, _)| *request == self)
             .map_or("", |(_, name)| name)
+    }
+
+    /// The lane of `resume LANE`.
+    fn lane(line: &str) -> Option<&str> {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        line.strip_prefix("resume ").filter(|lane| !lane.is_empty())
     }
 
     fn read(line: &str) -> Option<Self> {
@@ -114,6 +123,12 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
     tokio::io::BufReader::new(read.take(MOST))
         .read_line(&mut line)
         .await?;
+    if let Some(lane) = Request::lane(&line) {
+        service.tokens.retry();
+        service.resume.lane(lane);
+        service.wake.notify_one();
+        return write.write_all(b"done\n").await;
+    }
     let answer = match Request::read(&line) {
         Some(Request::Wake) => {
             service.wake.notify_one();
@@ -121,7 +136,7 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
         }
         Some(Request::Resume) => {
             service.tokens.retry();
-            service.resume.notify_one();
+            service.resume.all();
             // What waits for them is due as well.
             service.wake.notify_one();
             "done\n"
@@ -146,6 +161,31 @@ async fn answer(stream: UnixStream, service: &Service, reload: &Notify) -> std::
 ///
 /// What a running service answered instead of doing it.
 pub fn ask(state_dir: &Path, request: Request) -> Result<bool, String> {
+    ask_line(state_dir, request.name())
+}
+
+/// Asks a running service to try these lanes again, now; `false` where none runs.
+///
+/// # Errors
+///
+/// What a running service answered instead of doing it.
+pub fn resume(state_dir: &Path, lanes: &BTreeSet<String>) -> Result<bool, String> {
+    let fits = |lane: &String| {
+        lane.len() + 16 < usize::try_from(MOST).unwrap_or(0) && !lane.contains(['\r', '\n'])
+    };
+    if lanes.len() > MOST_LANES || !lanes.iter().all(fits) {
+        return ask(state_dir, Request::Resume);
+    }
+    for lane in lanes {
+        if !ask_line(state_dir, &format!("resume {lane}"))? {
+            return Ok(false);
+        }
+    }
+    // Also without a lane: reports may be due.
+    ask(state_dir, Request::Wake)
+}
+
+fn ask_line(state_dir: &Path, line: &str) -> Result<bool, String> {
     let path = path(state_dir);
     let Ok(mut stream) = std::os::unix::net::UnixStream::connect(&path) else {
         return Ok(false);
@@ -155,7 +195,7 @@ pub fn ask(state_dir: &Path, request: Request) -> Result<bool, String> {
         .set_read_timeout(Some(Duration::from_secs(10)))
         .map_err(failed)?;
     stream
-        .write_all(format!("{}\n", request.name()).as_bytes())
+        .write_all(format!("{line}\n").as_bytes())
         .map_err(failed)?;
     let mut answer = String::new();
     BufReader::new(stream)
@@ -178,6 +218,12 @@ mod tests {
             assert_eq!(request.name(), name);
         }
         assert_eq!(Request::read("shutdown\n"), None);
+        assert_eq!(
+            Request::lane("resume mx example.org\n"),
+            Some("mx example.org")
+        );
+        assert_eq!(Request::lane("resume \n"), None);
+        assert_eq!(Request::lane("resume\n"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::config::{
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
 use crate::oauth::Registry;
+use crate::relay::Resume;
 use crate::route::{self, Routes};
 use crate::sandbox::Build;
 use crate::sandbox::v0_1::server::{Admission, BareLf, Extensions, Settings, TlsPolicy};
@@ -242,7 +243,7 @@ pub struct Service {
     /// Tells the relay that a message is due.
     pub wake: Arc<Notify>,
     /// Tells the relay to try lanes that are paused or down again, now.
-    pub resume: Arc<Notify>,
+    pub resume: Arc<Resume>,
     /// Tells the relay that messages were held or removed, which may be on their way.
     pub changed: Arc<Notify>,
     /// Read buffers.
@@ -276,7 +277,7 @@ impl Service {
         Self {
             spool,
             wake,
-            resume: Arc::new(Notify::new()),
+            resume: Arc::default(),
             changed: Arc::new(Notify::new()),
             buffers: Buffers::default(),
             runtime: ArcSwap::from_pointee(runtime),

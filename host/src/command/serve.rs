@@ -27,6 +27,12 @@ use tokio::sync::Notify;
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long connections have for their last 421.
 const LAST: Duration = Duration::from_secs(5);
+/// How long attempts have from the beginning of the end. A server that has a message may need a while
+/// for the reply to it, and without that it gets the message twice (RFC 1047); those
+/// that have one take seconds. Less than the 60 s after which our unit kills.
+const RELAY: Duration = Duration::from_secs(50);
+/// How long they have in any case, though somebody is in a hurry.
+const RELAY_AT_LEAST: Duration = Duration::from_secs(5);
 /// How often the certificate's files are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(5);
 
@@ -271,12 +277,16 @@ pub(crate) async fn serve(
         }
     }
     service.end(Ending::Draining);
+    let mut relay_end = tokio::time::Instant::now() + RELAY;
     tracing::info!(connections = admission.count(), "ending");
     let mut again = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         () = admission.empty() => {}
         () = tokio::time::sleep(DRAIN) => {}
-        _ = again.recv() => tracing::warn!("told twice to end"),
+        _ = again.recv() => {
+            tracing::warn!("told twice to end");
+            relay_end = tokio::time::Instant::now();
+        }
     }
     // What is still open is told 421 now; a store that has begun gets its answer.
     service.end(Ending::Over);
@@ -286,10 +296,13 @@ pub(crate) async fn serve(
             "connections were still open at the end"
         );
     }
-    if tokio::time::timeout(Duration::from_secs(5), relay)
-        .await
-        .is_err()
-    {
+    let relay_end = relay_end.max(tokio::time::Instant::now() + RELAY_AT_LEAST);
+    let attempts_ended = tokio::select! {
+        _ = &mut relay => true,
+        () = tokio::time::sleep_until(relay_end) => false,
+        _ = again.recv() => false,
+    };
+    if !attempts_ended {
         tracing::warn!("attempts were cut short at the end; the next service repeats them");
     }
     let _ = std::fs::remove_file(control::path(&config.state_dir));

@@ -68,8 +68,6 @@ pub(super) struct NotOpened {
     pub(super) judgement: Judgement,
     /// When it was tried.
     pub(super) begun: SystemTime,
-    /// The server has connections enough.
-    pub(super) crowded: bool,
 }
 
 /// Opens a connection for messages to this domain.
@@ -100,7 +98,6 @@ pub(super) async fn open(
                     ..Attempt::default()
                 },
                 begun,
-                crowded: false,
             })?
             .into_iter()
             .map(|host| Upstream {
@@ -195,9 +192,6 @@ fn worst(
         Judgement::Refused => 2,
     };
     let others = failures.len().saturating_sub(1);
-    let crowded = failures
-        .iter()
-        .any(|(_, unopened)| judgement::is_crowded(&unopened.error));
     let decisive = failures
         .into_iter()
         .min_by_key(|(_, unopened)| rank(judgement::judge(&unopened.error, configured)));
@@ -212,7 +206,6 @@ fn worst(
             },
             judgement: Judgement::Obstacle(Obstacle::Fault),
             begun,
-            crowded: false,
         };
     };
     let (reply, mut text) = judgement::words(&unopened.error);
@@ -233,6 +226,5 @@ fn worst(
             at: SystemTime::now(),
         },
         begun,
-        crowded,
     }
 }

@@ -12,9 +12,13 @@
 //! between us and a configured server must be repaired here (CL-route): a wrong password must not be
 //! hammered, and never makes mail come back to its senders. After both, the number of connections
 //! grows from one, so that a server that comes back is not met by all that waited.
+//!
+//! What was once ours stays ours until messages can go out again, whatever is met on the way there;
+//! and the time that it took is not counted against the messages that waited for it.
 
 use std::time::{Duration, SystemTime};
 
+use crate::spool::attempt::Stage;
 use crate::spool::{Attempt, LaneTrouble, Trouble};
 
 /// Faults in a row that pause a lane.
@@ -53,6 +57,21 @@ pub(super) struct Health {
     window: Option<usize>,
     /// Connections that the server took when it took no more, and how long that is believed.
     crowd: Option<(usize, SystemTime)>,
+    /// When the last trouble that was ours ended.
+    repaired: Option<SystemTime>,
+    /// How often what waits was made due.
+    eased: u64,
+}
+
+/// What a trouble is about, which says what can end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// No connection: one that opens ends it.
+    Connection,
+    /// A connection that opened was told that we may not send (530): only a message can tell.
+    Rebuff,
+    /// Messages were deferred one after the other.
+    Deferrals,
 }
 
 #[derive(Debug, Clone)]
@@ -62,14 +81,28 @@ struct Unwell {
     until: SystemTime,
     attempts: u32,
     attempt: Attempt,
-    /// Whether a connection that opens ends it: not if it is the messages that were deferred.
-    opens: bool,
+    cause: Cause,
     /// When it was last met.
     met: SystemTime,
     /// Messages go out again, one at a time, to see whether it is over.
     chance: bool,
+    /// Somebody wants to know now: what waits is due with the chance.
+    wanted: bool,
     /// Whether it is ours to repair: then nothing that waits for it is ever given up.
     ours: bool,
+}
+
+/// Why nothing goes out, for those that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reason {
+    /// What was met.
+    pub(super) attempt: Attempt,
+    /// How often.
+    pub(super) attempts: u32,
+    /// Whether it is ours to repair.
+    pub(super) ours: bool,
+    /// [`Health::eased`] at that time.
+    pub(super) eased: u64,
 }
 
 /// What a change of health asks the relay to do.
@@ -83,8 +116,19 @@ pub(super) enum Change {
     Paused,
     /// It is over: what waits is due now, and so is the end of an alarm.
     Well,
+    /// It is over, but it was the messages that were deferred: each is tried in its own time.
+    Eased,
     /// The next message shows whether it is over.
     Chance,
+    /// As [`Chance`](Self::Chance), and what waits is due now.
+    Wanted,
+}
+
+impl Change {
+    /// Whether what waits is due now.
+    pub(super) fn expedites(self) -> bool {
+        matches!(self, Self::Well | Self::Wanted)
+    }
 }
 
 impl Health {
@@ -98,29 +142,32 @@ impl Health {
             deferrals: 0,
             window: Some(1),
             crowd: None,
+            repaired: None,
+            eased: 0,
         }
     }
 
     /// As an earlier service left it. What was down is asked at once.
     pub(super) fn restored(trouble: LaneTrouble, now: SystemTime) -> Self {
         let paused = trouble.trouble == Trouble::Paused;
+        let known = if paused { MOST_FAULTS } else { 0 };
+        let cause = cause(&trouble.attempt);
         Self {
-            faults: if paused { MOST_FAULTS } else { 0 },
+            faults: if cause == Cause::Rebuff { 0 } else { known },
+            rebuffs: if cause == Cause::Rebuff { known } else { 0 },
             trouble: Some(Unwell {
                 kind: trouble.trouble,
                 since: trouble.since,
                 until: if paused { trouble.next_attempt } else { now },
                 attempts: trouble.attempts,
                 attempt: trouble.attempt,
-                opens: true,
+                cause,
                 met: now,
                 chance: false,
-                ours: paused,
+                wanted: !paused,
+                ours: paused || trouble.ours,
             }),
-            rebuffs: 0,
-            deferrals: 0,
-            window: Some(1),
-            crowd: None,
+            ..Self::new()
         }
     }
 
@@ -139,13 +186,43 @@ impl Health {
             next_attempt: unwell.until,
             attempts: unwell.attempts,
             attempt: unwell.attempt.clone(),
+            ours: unwell.ours,
         })
     }
 
-    /// Why nothing goes out, how often that was found, and whether it is ours to repair.
-    pub(super) fn reason(&self) -> Option<(&Attempt, u32, bool)> {
-        let unwell = self.unwell()?;
-        Some((&unwell.attempt, unwell.attempts, unwell.ours))
+    /// Why nothing goes out.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.unwell().map(|unwell| Reason {
+            attempt: unwell.attempt.clone(),
+            attempts: unwell.attempts,
+            ours: unwell.ours,
+            eased: self.eased,
+        })
+    }
+
+    /// How often what waits was made due: who puts something off and finds another number afterwards
+    /// came too late, and must make it due himself.
+    pub(super) fn eased(&self) -> u64 {
+        self.eased
+    }
+
+    /// Whether there is trouble that is ours to repair, or was until a message shows that it is over.
+    pub(super) fn is_ours(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|unwell| unwell.ours)
+    }
+
+    /// From when on what waits may be given up: our own trouble is nobody else's time.
+    pub(super) fn counted_from(&self, now: SystemTime) -> Option<SystemTime> {
+        if self.is_ours() {
+            Some(now)
+        } else {
+            self.repaired
+        }
+    }
+
+    /// What comes here waited elsewhere for something of ours, until then.
+    pub(super) fn inherit(&mut self, repaired: SystemTime) {
+        self.repaired = self.repaired.max(Some(repaired));
     }
 
     /// Whether messages go out.
@@ -168,16 +245,30 @@ impl Health {
     }
 
     /// A connection takes messages, as far as one can tell without any.
-    pub(super) fn opened(&mut self) -> Change {
+    pub(super) fn opened(&mut self, now: SystemTime) -> Change {
         self.faults = 0;
-        match self.trouble.take_if(|unwell| unwell.opens) {
+        match self
+            .trouble
+            .take_if(|unwell| unwell.cause == Cause::Connection)
+        {
             None => Change::None,
-            Some(_) => {
+            Some(unwell) => {
                 self.deferrals = 0;
                 self.window = Some(1);
-                Change::Well
+                self.over(&unwell, now)
             }
         }
+    }
+
+    fn over(&mut self, unwell: &Unwell, now: SystemTime) -> Change {
+        if unwell.ours {
+            self.repaired = Some(now);
+        }
+        if unwell.cause == Cause::Deferrals {
+            return Change::Eased;
+        }
+        self.eased += 1;
+        Change::Well
     }
 
     /// The time is up for a place that is not probed: its next message asks.
@@ -186,14 +277,18 @@ impl Health {
             Some(unwell) if !unwell.chance => {
                 unwell.chance = true;
                 self.window = Some(1);
-                Change::Chance
+                if !std::mem::take(&mut unwell.wanted) {
+                    return Change::Chance;
+                }
+                self.eased += 1;
+                Change::Wanted
             }
             _ => Change::None,
         }
     }
 
     /// A message was taken, or refused for reasons of its own; `most` connections are the limit.
-    pub(super) fn served(&mut self, most: usize) -> Change {
+    pub(super) fn served(&mut self, most: usize, now: SystemTime) -> Change {
         self.deferrals = 0;
         self.rebuffs = 0;
         if let Some(window) = &mut self.window {
@@ -203,7 +298,7 @@ impl Health {
             }
         }
         match self.trouble.take_if(|unwell| unwell.chance) {
-            Some(_) => Change::Well,
+            Some(unwell) => self.over(&unwell, now),
             None => Change::None,
         }
     }
@@ -223,18 +318,12 @@ impl Health {
         self.rebuffs = self.rebuffs.saturating_add(1);
         if self.rebuffs < MOST_FAULTS {
             let wait = probe(self.rebuffs - 1);
-            self.fall(Trouble::Down, attempt, now, wait, false, true);
+            self.fall(Trouble::Down, attempt, now, wait, Cause::Rebuff, true);
             return Change::Worse;
         }
         let anew = self.rebuffs == MOST_FAULTS;
-        self.fall(
-            Trouble::Paused,
-            attempt,
-            now,
-            longest.min(PAUSE),
-            false,
-            true,
-        );
+        let wait = longest.min(PAUSE);
+        self.fall(Trouble::Paused, attempt, now, wait, Cause::Rebuff, true);
         if anew { Change::Paused } else { Change::Worse }
     }
 
@@ -256,7 +345,8 @@ impl Health {
         if self.deferrals < MOST_DEFERRALS || !self.is_well() {
             return Change::None;
         }
-        self.fall(Trouble::Down, attempt, now, LONGEST_PROBE, false, false);
+        let (wait, cause) = (LONGEST_PROBE, Cause::Deferrals);
+        self.fall(Trouble::Down, attempt, now, wait, cause, false);
         Change::Worse
     }
 
@@ -286,24 +376,18 @@ impl Health {
                     Trouble::Paused => longest.min(PAUSE),
                     Trouble::Down => probe,
                 };
-                self.fall(kind, attempt, now, wait, true, kind == Trouble::Paused);
+                self.fall(kind, attempt, now, wait, Cause::Connection, false);
                 Change::Worse
             }
             Obstacle::Fault => {
                 self.faults = self.faults.saturating_add(1);
                 if self.faults < MOST_FAULTS {
-                    self.fall(Trouble::Down, attempt, now, probe, true, true);
+                    self.fall(Trouble::Down, attempt, now, probe, Cause::Connection, true);
                     return Change::Worse;
                 }
                 let anew = self.faults == MOST_FAULTS;
-                self.fall(
-                    Trouble::Paused,
-                    attempt,
-                    now,
-                    longest.min(PAUSE),
-                    true,
-                    true,
-                );
+                let wait = longest.min(PAUSE);
+                self.fall(Trouble::Paused, attempt, now, wait, Cause::Connection, true);
                 if anew { Change::Paused } else { Change::Worse }
             }
         }
@@ -315,12 +399,12 @@ impl Health {
         attempt: &Attempt,
         now: SystemTime,
         wait: Duration,
-        opens: bool,
+        cause: Cause,
         ours: bool,
     ) {
-        let (since, attempts) = match &self.trouble {
-            Some(unwell) => (unwell.since, unwell.attempts),
-            None => (now, 0),
+        let (since, attempts, before) = match &self.trouble {
+            Some(unwell) => (unwell.since, unwell.attempts, unwell.ours),
+            None => (now, 0, false),
         };
         self.window = Some(1);
         self.trouble = Some(Unwell {
@@ -329,16 +413,18 @@ impl Health {
             until: now + wait.mul_f64(rand::random_range(0.9..=1.1)),
             attempts: attempts.saturating_add(1),
             attempt: attempt.clone(),
-            opens,
+            cause,
             met: now,
             chance: false,
-            ours,
+            wanted: false,
+            ours: ours || before,
         });
     }
 
     /// Whether a connection without a message can tell that the trouble is over.
     pub(super) fn is_probed(&self) -> bool {
-        self.unwell().is_some_and(|unwell| unwell.opens)
+        self.unwell()
+            .is_some_and(|unwell| unwell.cause == Cause::Connection)
     }
 
     /// An operator says that it is repaired, or wants to know: ask now.
@@ -347,7 +433,18 @@ impl Health {
         self.rebuffs = 0;
         if let Some(unwell) = &mut self.trouble {
             unwell.until = now;
+            unwell.wanted = true;
         }
+    }
+}
+
+/// What a trouble was about, of which only the last attempt is known.
+fn cause(attempt: &Attempt) -> Cause {
+    match &attempt.reply {
+        // RFC 4954 section 6: what is not said to AUTH itself.
+        Some(reply) if reply.code == 530 => Cause::Rebuff,
+        _ if matches!(attempt.stage, Stage::Envelope | Stage::Content) => Cause::Deferrals,
+        _ => Cause::Connection,
     }
 }
 
@@ -359,188 +456,5 @@ fn probe(attempts: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LONGEST: Duration = Duration::from_secs(4 * 3600);
-
-    fn attempt() -> Attempt {
-        Attempt {
-            text: "refused".into(),
-            ..Attempt::default()
-        }
-    }
-
-    fn wait(health: &Health, now: SystemTime) -> Duration {
-        let trouble = health.trouble("x").unwrap();
-        trouble.next_attempt.duration_since(now).unwrap()
-    }
-
-    #[test]
-    fn a_server_that_is_away_is_probed_ever_more_seldom_up_to_a_minute() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let change = health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
-            assert_eq!(change, Change::Worse);
-            let expected = Duration::from_secs(seconds);
-            let range = expected.mul_f64(0.89)..=expected.mul_f64(1.11);
-            assert!(range.contains(&wait(&health, now)), "{seconds}");
-            assert_eq!(health.trouble("x").unwrap().trouble, Trouble::Down);
-        }
-        assert!(!health.is_due(now));
-        assert!(health.is_due(now + Duration::from_secs(70)));
-    }
-
-    #[test]
-    fn cl_route_the_third_fault_pauses_and_alarms_once() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        let mut fault = || {
-            let change = health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-            (change, health.trouble("x").unwrap().trouble)
-        };
-        assert_eq!(fault(), (Change::Worse, Trouble::Down));
-        assert_eq!(fault(), (Change::Worse, Trouble::Down));
-        assert_eq!(fault(), (Change::Paused, Trouble::Paused));
-        assert_eq!(fault(), (Change::Worse, Trouble::Paused));
-        assert!(wait(&health, now) > LONGEST / 2);
-    }
-
-    #[test]
-    fn cl_route_resume_asks_at_once_and_may_alarm_again() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for _ in 0..3 {
-            health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        }
-        assert!(!health.is_due(now));
-        health.resume(now);
-        assert!(health.is_due(now) && !health.is_well());
-        health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        let change = health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        assert_eq!(change, Change::Paused);
-    }
-
-    #[test]
-    fn faults_count_only_in_a_row() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for _ in 0..10 {
-            health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-            health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-            assert_eq!(health.opened(), Change::Well);
-        }
-    }
-
-    #[test]
-    fn what_comes_back_is_not_met_by_all_that_waited() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        assert_eq!(
-            health.window(20, now),
-            1,
-            "nor is one of which nothing is known"
-        );
-        health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
-        assert_eq!(health.opened(), Change::Well);
-        assert_eq!(health.window(20, now), 1);
-        health.served(20);
-        health.served(20);
-        assert_eq!(health.window(20, now), 3);
-        for _ in 0..20 {
-            health.served(20);
-        }
-        assert_eq!(health.window(20, now), 20);
-        health.crowded(4, now);
-        health.served(20);
-        assert_eq!(health.window(20, now), 4);
-        assert_eq!(health.window(20, now + CROWDED), 20);
-    }
-
-    #[test]
-    fn cl_route_what_failed_side_by_side_is_one_fault() {
-        let now = SystemTime::now();
-        let later = now + Duration::from_secs(1);
-        let mut health = Health::new();
-        let mut fault =
-            |begun, at| health.obstructed(Obstacle::Fault, &attempt(), begun, at, LONGEST);
-        assert_eq!(fault(now, later), Change::Worse);
-        for _ in 0..20 {
-            assert_eq!(fault(now, later), Change::None);
-        }
-    }
-
-    #[test]
-    fn a_server_that_defers_everything_is_left_alone_for_a_while() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for _ in 0..9 {
-            assert_eq!(health.deferred(&attempt(), now), Change::None);
-        }
-        health.served(20);
-        for _ in 0..9 {
-            assert_eq!(health.deferred(&attempt(), now), Change::None);
-        }
-        assert_eq!(health.deferred(&attempt(), now), Change::Worse);
-        assert!(!health.is_probed() && !health.is_well());
-        assert_eq!(health.opened(), Change::None, "it was never about that");
-        assert_eq!(health.give_chance(), Change::Chance);
-        assert!(health.is_well() && health.trouble("x").is_none());
-        // One more is enough then; a message that is taken ends it.
-        assert_eq!(health.deferred(&attempt(), now), Change::Worse);
-        assert_eq!(health.give_chance(), Change::Chance);
-        assert_eq!(health.served(20), Change::Well);
-        assert_eq!(health.deferred(&attempt(), now), Change::None);
-    }
-
-    #[test]
-    fn a_chance_that_is_missed_does_not_begin_anew() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for (attempts, seconds) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
-            health.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
-            assert_eq!(health.trouble("x").unwrap().attempts, attempts);
-            assert!(wait(&health, now) < Duration::from_secs(seconds) * 2);
-            assert_eq!(health.give_chance(), Change::Chance);
-            assert_eq!(health.give_chance(), Change::None);
-            assert_eq!(health.window(20, now), 1);
-        }
-        assert_eq!(health.opened(), Change::Well);
-        assert_eq!(health.opened(), Change::None);
-    }
-
-    #[test]
-    fn cl_route_a_connection_that_opens_does_not_end_a_530_to_mail() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        let mut changes = Vec::new();
-        for _ in 0..5 {
-            assert_eq!(health.opened(), Change::None);
-            changes.push(health.rebuffed(&attempt(), now, now, LONGEST));
-            assert!(!health.is_probed());
-            assert_eq!(health.opened(), Change::None);
-            health.give_chance();
-        }
-        use Change::{Paused, Worse};
-        assert_eq!(changes, [Worse, Worse, Paused, Worse, Worse]);
-        assert_eq!(health.served(20), Change::Well);
-        assert_eq!(health.served(20), Change::None);
-    }
-
-    #[test]
-    fn a_pause_survives_the_service() {
-        let now = SystemTime::now();
-        let mut health = Health::new();
-        for _ in 0..3 {
-            health.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        }
-        let kept = health.trouble("x").unwrap();
-        let mut restored = Health::restored(kept.clone(), now);
-        assert_eq!(restored.trouble("x"), Some(kept));
-        // The alarm was raised by the service before.
-        let change = restored.obstructed(Obstacle::Fault, &attempt(), now, now, LONGEST);
-        assert_eq!(change, Change::Worse);
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

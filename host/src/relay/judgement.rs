@@ -78,20 +78,6 @@ fn failed(failure: &Failure, configured: bool) -> Judgement {
     }
 }
 
-/// Whether a server says that it has connections enough.
-pub(super) fn is_crowded(error: &OutboundError) -> bool {
-    match error {
-        OutboundError::Failed(failure) => {
-            failure.stage == Reached::Connect
-                && failure
-                    .reply
-                    .as_ref()
-                    .is_some_and(|reply| reply.code / 100 == 4)
-        }
-        _ => false,
-    }
-}
-
 /// How far a connection came, for the record.
 pub(super) fn stage(error: &OutboundError) -> Stage {
     match error {
@@ -135,6 +121,8 @@ pub(super) fn status(error: &OutboundError) -> Option<Status> {
 pub(super) fn words(error: &OutboundError) -> (Option<Reply>, String) {
     match error {
         OutboundError::Failed(failure) => (failure.reply.as_ref().map(reply), failure.text.clone()),
+        // The place is named beside it.
+        OutboundError::Connect { reasons, .. } => (None, reasons.clone()),
         error => (None, crate::relay::with_causes(error)),
     }
 }
@@ -204,4 +192,21 @@ pub(super) fn deserves_another(outcomes: &[Outcome], failure: Option<&Failure>) 
         && outcomes.iter().all(|outcome| {
             outcome.verdict == Verdict::Deferred && (failure.is_some() || enough(outcome))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_names_its_place_once() {
+        let refused = OutboundError::Connect {
+            host: "mail.example.net".to_owned(),
+            port: 587,
+            reasons: "192.0.2.1:587: Connection refused".to_owned(),
+        };
+        let (reply, text) = words(&refused);
+        assert_eq!(reply, None);
+        assert_eq!(text, "192.0.2.1:587: Connection refused");
+    }
 }

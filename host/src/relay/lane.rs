@@ -28,6 +28,8 @@ pub(super) struct Lane {
     stalled_after: Duration,
     inner: Mutex<Inner>,
     more: Notify,
+    /// Held while it is recorded how it does: the last record says how it does now.
+    pub(super) record: tokio::sync::Mutex<()>,
 }
 
 /// What is in it.
@@ -48,9 +50,11 @@ pub(super) struct Inner {
     pub(super) messages: Option<u32>,
     /// What it showed once.
     suspected: Option<u32>,
-    /// A connection without a message is on its way.
+    /// A connection without a message is on its way, or it is looked whether one is worth while.
     pub(super) probing: bool,
-    /// No worker begins another job.
+    /// Since when it waits for a first worker that its route cannot spare.
+    pub(super) refused: Option<Instant>,
+    /// No worker begins another job, and nothing comes any more.
     pub(super) closed: bool,
 }
 
@@ -75,9 +79,11 @@ impl Lane {
                 messages: None,
                 suspected: None,
                 probing: false,
+                refused: None,
                 closed: false,
             }),
             more: Notify::new(),
+            record: tokio::sync::Mutex::default(),
         }
     }
 
@@ -110,17 +116,30 @@ impl Lane {
         taken
     }
 
-    /// Puts a job back that was not tried.
-    pub(super) fn put_back(&self, job: Job) {
-        self.lock().jobs.push_front(job);
+    /// Puts a job back that was not tried; returns it if nobody would take it from here.
+    pub(super) fn put_back(&self, job: Job) -> Result<(), Job> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(job);
+        }
+        inner.jobs.push_front(job);
+        drop(inner);
         self.more.notify_one();
+        Ok(())
     }
 
-    /// The next job for this worker; waits for one so long. `None`: the worker ends, and is no
-    /// longer counted.
-    pub(super) async fn next(&self, worker: u64, idle: Duration) -> Option<Job> {
+    /// The next job for this worker; waits for one so long, and not while `wanted` elsewhere. `None`:
+    /// the worker ends, and is no longer counted.
+    pub(super) async fn next(
+        &self,
+        worker: u64,
+        idle: Duration,
+        wanted: impl Fn() -> bool,
+    ) -> Option<Job> {
         let end = Instant::now() + idle;
         loop {
+            // Before the look, so that no nudge is missed.
+            let more = self.more.notified();
             {
                 let mut inner = self.lock();
                 if inner.closed || inner.workers.len() > inner.limit() {
@@ -132,14 +151,19 @@ impl Lane {
                     return Some(job);
                 }
                 inner.set(worker, None);
-                if Instant::now() >= end {
+                if Instant::now() >= end || wanted() {
                     inner.leave(worker);
                     return None;
                 }
             }
             // A time that is up is seen above.
-            let _ = tokio::time::timeout_at(end, self.more.notified()).await;
+            let _ = tokio::time::timeout_at(end, more).await;
         }
+    }
+
+    /// Lets workers that have no job see whether they are wanted elsewhere.
+    pub(super) fn nudge(&self) {
+        self.more.notify_waiters();
     }
 
     /// Recipients to claim for it: enough that no worker waits for the next claim.
@@ -170,12 +194,9 @@ impl Lane {
     /// server that is slow has its own limits of time.
     pub(super) fn is_stuck(&self) -> bool {
         let inner = self.lock();
-        let stuck = |(_, job): &&(u64, Option<Instant>)| {
-            job.is_some_and(|since| since.elapsed() >= self.stalled_after)
-        };
         inner.health.is_well()
-            && !matches!(inner.route.delivery, Delivery::Relay(_))
-            && inner.workers.iter().filter(stuck).count() >= inner.limit()
+            && inner.is_local()
+            && inner.stalled(self.stalled_after) >= inner.limit()
     }
 
     /// Takes the jobs that nobody has.
@@ -183,14 +204,14 @@ impl Lane {
         std::mem::take(&mut self.lock().jobs)
     }
 
-    /// Lets workers end after their jobs. Jobs that nobody has are forgotten: the next service claims
-    /// them.
-    pub(super) fn close(&self) {
+    /// Lets workers end after their jobs. Returns the jobs that nobody has.
+    pub(super) fn close(&self) -> VecDeque<Job> {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.jobs.clear();
+        let jobs = std::mem::take(&mut inner.jobs);
         drop(inner);
         self.more.notify_waiters();
+        jobs
     }
 }
 
@@ -226,8 +247,24 @@ impl Inner {
     }
 
     /// Whether nothing of it is in memory that is worth keeping.
-    pub(super) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.workers.is_empty() && self.health.is_well() && !self.probing
+    pub(super) fn is_idle(&self, now: SystemTime) -> bool {
+        self.jobs.is_empty()
+            && self.workers.is_empty()
+            && self.health.is_well()
+            && self.health.counted_from(now).is_none()
+            && !self.probing
+    }
+
+    /// Whether its deliveries end on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        !matches!(self.route.delivery, Delivery::Relay(_))
+    }
+
+    /// Workers whose jobs have not ended for so long.
+    pub(super) fn stalled(&self, after: Duration) -> usize {
+        let stalled =
+            |(_, job): &&(u64, Option<Instant>)| job.is_some_and(|since| since.elapsed() >= after);
+        self.workers.iter().filter(stalled).count()
     }
 
     /// Notes what a worker does.

@@ -13,6 +13,7 @@
 //!
 //! ```text
 //!   scheduler   the loop: claims, gives jobs to lanes, begins workers and probes
+//!   permits     workers that a route's lanes share   resume   what an operator wants tried now
 //!   lane        what this process has of a lane        health     how its place does (pure)
 //!   job         what belongs together (pure)           begun      what is in hand
 //!   worker      a connection and its jobs              local      deliveries on this machine
@@ -35,7 +36,9 @@ mod judgement;
 mod lane;
 mod local;
 mod overdue;
+mod permits;
 mod removable;
+mod resume;
 mod retry;
 mod scheduler;
 mod settle;
@@ -43,12 +46,12 @@ mod worker;
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
+pub use resume::{Lanes, Resume};
 pub use retry::Retry;
 
 use crate::alarm::Alarm;
@@ -56,7 +59,7 @@ use crate::deliver::Maildirs;
 use crate::outbound::resolve::Resolve;
 use crate::route::Routes;
 use crate::sandbox::Build;
-use crate::spool::Spool;
+use crate::spool::{Claimed, Spool, Trouble};
 use begun::Begun;
 use health::Change;
 use lane::Lane;
@@ -104,7 +107,7 @@ pub struct Signals {
     /// Something was appended that is not held, or may be due.
     pub wake: Arc<Notify>,
     /// An operator wants lanes that are down or paused to be tried now.
-    pub resume: Arc<Notify>,
+    pub resume: Arc<Resume>,
     /// Messages were removed or held.
     pub changed: Arc<Notify>,
 }
@@ -115,13 +118,18 @@ pub async fn run(relay: Relay, signals: Signals, shutdown: impl Future<Output = 
     scheduler::run(shared, happened, signals, shutdown).await;
 }
 
-/// What happened in a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happened elsewhere.
 enum Event {
     /// A job or a worker ended.
     Moved,
     /// Recipients that waited are due now.
     Expedited,
+    /// Whether something queues in this lane, whose trouble may be over.
+    Looked(Arc<Lane>, bool),
+    /// Leases that nobody uses: their recipients can be tried.
+    Again(Vec<Claimed>),
+    /// The lanes in the spool were compared with the routes, or could not be.
+    Swept(bool),
 }
 
 /// What scheduler and workers share.
@@ -129,8 +137,10 @@ struct Shared {
     relay: Relay,
     begun: Begun,
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
+    /// Lanes whose route is gone, and when trouble of our own there ended with it.
+    forgotten: Mutex<HashMap<String, SystemTime>>,
     events: mpsc::UnboundedSender<Event>,
-    ending: AtomicBool,
+    ending: watch::Sender<bool>,
     stalled_after: Duration,
 }
 
@@ -141,8 +151,9 @@ impl Shared {
             relay,
             begun: Begun::default(),
             lanes: Mutex::default(),
+            forgotten: Mutex::default(),
             events,
-            ending: AtomicBool::new(false),
+            ending: watch::channel(false).0,
             stalled_after,
         };
         (Arc::new(shared), happened)
@@ -152,58 +163,80 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn forgotten(&self) -> MutexGuard<'_, HashMap<String, SystemTime>> {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self, event: Event) {
         // The scheduler is gone only at the end.
         let _ = self.events.send(event);
     }
 
     fn ends(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+        *self.ending.borrow()
     }
 
-    /// Records how a lane does now, and what follows from it.
+    /// Ready once the service ends.
+    async fn ended(&self) {
+        // It cannot fail: the sender is ours.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
+    }
+
+    /// Records how a lane does now, and what follows from it. What changed meanwhile, in whichever
+    /// order, is recorded as it is by then.
     async fn changed(&self, lane: &Lane, change: Change) {
-        let spool = &self.relay.spool;
-        let route = lane.lock().route.name.clone();
-        let recorded = match change {
-            Change::None => return,
-            Change::Worse | Change::Paused => {
-                let trouble = lane.lock().health.trouble(&lane.name);
-                if let Some(trouble) = &trouble {
-                    let why = trouble.attempt.why();
-                    let next = crate::spool::timestamp(trouble.next_attempt);
-                    if change == Change::Paused {
-                        let text = format!(
-                            "route {route} is paused, its messages wait: {why}; repair it, then `pillarbox queue retry --all` (it is tried again at {next})"
-                        );
-                        self.relay.alarm.raise(&format!("route {route}"), &text);
-                    }
-                    tracing::warn!(
-                        lane = lane.name,
-                        attempts = trouble.attempts,
-                        next,
-                        "waiting: {why}"
+        if change == Change::None {
+            return;
+        }
+        let _record = lane.record.lock().await;
+        let (route, trouble) = {
+            let inner = lane.lock();
+            // A lane that is forgotten has no trouble that anybody could repair.
+            let forgotten = inner.closed && !self.ends();
+            let trouble = inner.health.trouble(&lane.name).filter(|_| !forgotten);
+            (inner.route.name.clone(), trouble)
+        };
+        match (change, &trouble) {
+            (Change::Worse | Change::Paused, Some(trouble)) => {
+                let why = trouble.attempt.why();
+                let next = crate::spool::timestamp(trouble.next_attempt);
+                if change == Change::Paused && trouble.trouble == Trouble::Paused {
+                    let text = format!(
+                        "route {route} is paused, its messages wait: {why}; repair it, then `pillarbox queue retry --all` (it is tried again at {next})"
                     );
+                    self.relay.alarm.raise(&format!("route {route}"), &text);
                 }
-                spool.trouble(&lane.name, trouble).await
+                tracing::warn!(
+                    lane = lane.name,
+                    attempts = trouble.attempts,
+                    next,
+                    "waiting: {why}"
+                );
             }
-            Change::Chance => spool.trouble(&lane.name, None).await,
-            Change::Well => {
+            (Change::Well | Change::Eased, None) => {
                 tracing::info!(lane = lane.name, "messages go out again");
                 self.relay.alarm.clear(&format!("route {route}"));
-                match spool.trouble(&lane.name, None).await {
-                    Ok(()) => spool.expedite(&lane.name).await.map(|_| ()),
-                    Err(error) => Err(error),
-                }
             }
-        };
-        if let Err(error) = recorded {
+            _ => {}
+        }
+        if let Err(error) = self.relay.spool.trouble(&lane.name, trouble).await {
             let error = with_causes(&error);
             tracing::error!(lane = lane.name, error, "cannot record how a lane does");
         }
-        if change == Change::Well {
-            self.tell(Event::Expedited);
+        if change.expedites() {
+            self.expedite(&lane.name).await;
         }
+    }
+
+    /// Makes due what waits in a lane.
+    async fn expedite(&self, lane: &str) {
+        if let Err(error) = self.relay.spool.expedite(lane).await {
+            let error = with_causes(&error);
+            tracing::error!(lane, error, "cannot make due what waits in a lane");
+        }
+        self.tell(Event::Expedited);
     }
 }
 

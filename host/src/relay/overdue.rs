@@ -28,11 +28,12 @@ pub(super) async fn look(shared: &Shared) {
         late.extend(taken.into_iter().map(|one| (one, None)));
     }
     match shared.relay.spool.overdue(BATCH, now).await {
-        // One that was released while an attempt runs is judged at its end.
+        // One that was released while an attempt runs is judged at its end. One that is claimed
+        // meanwhile is in hand already, and nobody tries it.
         Ok(found) => late.extend(
             found
                 .into_iter()
-                .filter(|one| shared.begun.begin(&one.recipient))
+                .filter(|one| shared.begun.begin_idle(&one.recipient))
                 .map(|one| (one.recipient, one.last_reply)),
         ),
         Err(error) => {
@@ -70,6 +71,7 @@ async fn record(shared: &Shared, late: Vec<(Claimed, Option<String>)>, now: Syst
             claimed: &claimed,
             lane: &claimed.lane,
             retry: &shared.relay.retry,
+            since: None,
             now,
         };
         let route = routes.find(&Query {

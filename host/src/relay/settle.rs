@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::{Retry, Shared, with_causes};
 use crate::report::{Event, due};
-use crate::spool::{Attempt, Claimed, Message, NoticeKind, Outcome, Settlement, SpoolError};
+use crate::spool::{Attempt, Claimed, Message, NoticeKind, Outcome, Settlement};
 
 /// One recipient whose attempt has ended.
 pub(super) struct Case<'a> {
@@ -14,6 +14,8 @@ pub(super) struct Case<'a> {
     /// Where it queues from now on.
     pub(super) lane: &'a str,
     pub(super) retry: &'a Retry,
+    /// It is not given up for what was before: then it waited for something of ours (CL-route).
+    pub(super) since: Option<SystemTime>,
     pub(super) now: SystemTime,
 }
 
@@ -128,7 +130,10 @@ impl Case<'_> {
         // R4865-4: while its sender had it held, nobody could deliver it.
         let released = self.message.released();
         let next = match patience {
-            Patience::Limited => self.retry.next(attempts, released, self.now),
+            Patience::Limited => {
+                let from = self.since.map_or(released, |since| since.max(released));
+                self.retry.next(attempts, from, self.now)
+            }
             Patience::Endless => Some(self.now + self.retry.wait(attempts)),
         };
         let Some(next_attempt) = next else {
@@ -245,9 +250,6 @@ pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Ve
         }
     }
     let ordinals: Vec<u32> = settlements.iter().map(|one| one.ordinal).collect();
-    let delivered = settlements
-        .iter()
-        .any(|one| one.outcome == Outcome::Delivered);
     match shared
         .relay
         .spool
@@ -255,17 +257,14 @@ pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Ve
         .await
     {
         Ok(()) => shared.begun.end(&message.id, ordinals),
-        Err(error) if delivered => {
+        // Whatever it was: a lease that runs out is an hour lost, and a delivery twice.
+        Err(error) => {
             tracing::error!(
                 id = %message.id,
                 error = with_causes(&error),
-                "delivered, but that cannot be recorded; tried again each second"
+                "what came of an attempt cannot be recorded; tried again each second"
             );
             shared.begun.keep(&message.id, settlements);
-        }
-        Err(error) => {
-            unsettled(&message.id, &error);
-            shared.begun.end(&message.id, ordinals);
         }
     }
     if tells {
@@ -283,18 +282,21 @@ pub(super) async fn settle(shared: &Shared, claimed: &[Claimed], settlements: Ve
     }
 }
 
-/// Tries again to record what was delivered.
+/// Tries again to record what could not be recorded.
 pub(super) async fn record(shared: &Shared) {
     for (id, settlements) in shared.begun.take_unrecorded() {
         let ordinals: Vec<u32> = settlements.iter().map(|one| one.ordinal).collect();
         match shared.relay.spool.settle(&id, settlements.clone()).await {
             Ok(()) => {
-                tracing::info!(id, "the delivery is recorded now");
+                tracing::info!(id, "what came of an attempt is recorded now");
                 shared.begun.end(&id, ordinals);
+                if settlements.iter().any(|one| !one.notices.is_empty()) {
+                    shared.relay.reports.notify_one();
+                }
             }
             Err(error) => {
                 let error = with_causes(&error);
-                tracing::debug!(id, error, "a delivery is still not recorded");
+                tracing::debug!(id, error, "still not recorded");
                 shared.begun.keep(&id, settlements);
             }
         }
@@ -342,14 +344,5 @@ fn tell(message: &Message, claimed: &Claimed, settlement: &Settlement) {
         attempts = claimed.attempts,
         next,
         "{outcome}"
-    );
-}
-
-/// The lease runs on; when it ends, the attempt is repeated.
-pub(super) fn unsettled(id: &str, error: &SpoolError) {
-    tracing::error!(
-        id,
-        error = with_causes(error),
-        "cannot record what came of an attempt; it will be repeated"
     );
 }

@@ -12,12 +12,19 @@ use crate::outbound::resolve::{Exchanger, ResolveError};
 use crate::route::{Delivery, Route};
 use crate::spool::tests::message;
 use crate::spool::{
-    Access, Attempt, Claimed, Entry, Filter, Outcome, Settlement, Sqlite, State, Wanted,
+    Access, Attempt, Claimed, Entry, Filter, LaneTrouble, Outcome, Past, Settlement, Sqlite, State,
+    Wanted,
 };
 use async_trait::async_trait;
 
+mod ends;
+mod faults;
 mod faulty;
+mod room;
+mod routes;
+mod server;
 mod trouble;
+mod turns;
 
 struct Scene {
     scratch: tempfile::TempDir,
@@ -72,7 +79,16 @@ impl Scene {
 
     /// All of this pattern goes there from now on.
     fn route_of(&self, pattern: &str, delivery: &str) {
-        let route = Route {
+        self.routes(vec![self.made(pattern, delivery)]);
+    }
+
+    /// These routes are in force from now on.
+    fn routes(&self, routes: Vec<Route>) {
+        *self.routes.lock().unwrap() = Arc::new(Routes::new(routes));
+    }
+
+    fn made(&self, pattern: &str, delivery: &str) -> Route {
+        Route {
             name: delivery.to_owned(),
             domains: vec![pattern.parse().unwrap()],
             senders: Vec::new(),
@@ -83,8 +99,7 @@ impl Scene {
                 None => Delivery::Discard,
             },
             retry: Retry::default(),
-        };
-        *self.routes.lock().unwrap() = Arc::new(Routes::new(vec![route]));
+        }
     }
 
     fn relay(&self, spool: Arc<dyn Spool>) -> Relay {
@@ -107,7 +122,24 @@ impl Scene {
     }
 
     fn start_with(&self, spool: Arc<dyn Spool>, stalled_after: Duration) -> Service {
-        let (shared, happened) = Shared::new(self.relay(spool), stalled_after);
+        self.start_relay(self.relay(spool), stalled_after)
+    }
+
+    /// A service whose servers are all on this machine.
+    fn start_with_servers(&self, spool: Arc<dyn Spool>) -> Service {
+        self.start_relay(self.relay_to_servers(spool), STALLED)
+    }
+
+    fn relay_to_servers(&self, spool: Arc<dyn Spool>) -> Relay {
+        Relay {
+            build: Arc::new(server::build),
+            resolver: Arc::new(server::Everybody),
+            ..self.relay(spool)
+        }
+    }
+
+    fn start_relay(&self, relay: Relay, stalled_after: Duration) -> Service {
+        let (shared, happened) = Shared::new(relay, stalled_after);
         let (stop, stopped) = oneshot::channel();
         let signals = self.signals.clone();
         let task = tokio::spawn(scheduler::run(shared, happened, signals, async move {
@@ -117,9 +149,29 @@ impl Scene {
     }
 
     async fn append(&self, id: &str, mailboxes: &[&str]) {
-        let message = message(&*self.spool, id, mailboxes, b"To: x\r\n\r\nbody\r\n").await;
+        self.append_of(id, mailboxes, Duration::ZERO).await;
+    }
+
+    /// A message that was accepted so long ago.
+    async fn append_of(&self, id: &str, mailboxes: &[&str], age: Duration) {
+        let mut message = message(&*self.spool, id, mailboxes, b"To: x\r\n\r\nbody\r\n").await;
+        message.received -= age;
         self.spool.append(message).await.unwrap();
         self.signals.wake.notify_one();
+    }
+
+    /// How it ended for recipients that are no longer in the queue, the latest first.
+    async fn past(&self) -> Vec<Past> {
+        self.spool
+            .history(&Filter::default(), None, 10_000)
+            .await
+            .unwrap()
+    }
+
+    /// What is wrong with lanes.
+    async fn troubles(&self) -> Vec<LaneTrouble> {
+        let lanes = self.spool.lanes().await.unwrap();
+        lanes.into_iter().filter_map(|lane| lane.trouble).collect()
     }
 
     async fn entries(&self) -> Vec<Entry> {

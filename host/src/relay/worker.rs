@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::begun::Removed;
+use super::begun::{Guard, Removed};
 use super::connection::{Connection, NotOpened, open};
 use super::envelope::{envelope, facts};
-use super::health::{Change, Obstacle};
+use super::health::{Change, Obstacle, Reason};
 use super::job::Job;
 use super::judgement::{Judgement, deserves_another, ground};
 use super::lane::Lane;
 use super::local::{Trouble, abandon, content_trouble};
+use super::permits::Permit;
 use super::removable::Removable;
 use super::settle::{Case, Patience, Teller, settle};
 use super::{Event, Shared, local, overdue};
@@ -20,6 +19,9 @@ use crate::route::{Delivery, NextHop, Route, domain};
 use crate::sandbox::v0_1::client::{Outcome, Stage as Reached, Verdict};
 use crate::spool::attempt::Stage;
 use crate::spool::{Attempt, Claimed, ContentReader, Settlement};
+
+/// Jobs after which a worker makes room for another lane of its route that has none.
+const MOST_IN_TURN: u32 = 20;
 
 /// One worker's own.
 pub(super) struct Worker {
@@ -29,7 +31,9 @@ pub(super) struct Worker {
     connection: Option<Connection>,
     /// The recipients in hand, should this task die of a bug.
     current: Option<(String, Vec<u32>)>,
-    _permit: Option<OwnedSemaphorePermit>,
+    /// It is a probe, of which there is one at a time.
+    probes: bool,
+    permit: Option<Permit>,
 }
 
 impl Worker {
@@ -38,7 +42,7 @@ impl Worker {
         shared: Arc<Shared>,
         lane: Arc<Lane>,
         number: u64,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Permit>,
     ) -> Self {
         Self {
             shared,
@@ -46,28 +50,32 @@ impl Worker {
             number,
             connection: None,
             current: None,
-            _permit: permit,
+            probes: false,
+            permit,
         }
     }
 
     /// Carries jobs until there are none for a while, or the lane is in trouble.
     pub(super) async fn run(mut self) {
+        let mut carried = 0;
         loop {
-            let idle = self.idle();
-            let Some(job) = self.lane.next(self.number, idle).await else {
+            let wanted = || self.permit.as_ref().is_some_and(Permit::is_wanted);
+            if carried >= MOST_IN_TURN && wanted() {
+                break;
+            }
+            let next = self.lane.next(self.number, self.idle(), wanted);
+            let Some(job) = next.await else {
                 break;
             };
             if self.shared.ends() {
-                self.shared.begun.end(
-                    &job.message.id,
-                    job.recipients.iter().map(|one| one.ordinal),
-                );
+                self.leave_to_the_next_service(&job);
                 break;
             }
             let Some(job) = overdue::without(&self.shared, job).await else {
                 self.shared.tell(Event::Moved);
                 continue;
             };
+            carried += 1;
             let ordinals = job.recipients.iter().map(|one| one.ordinal).collect();
             self.current = Some((job.message.id.clone(), ordinals));
             match &job.route.delivery {
@@ -75,7 +83,7 @@ impl Worker {
                     let next_hop = Arc::clone(next_hop);
                     self.carry(job, &next_hop).await;
                 }
-                _ => local::carry(&self.shared, job).await,
+                _ => local::carry(&self.shared, &self.lane, job).await,
             }
             self.current = None;
             self.shared.tell(Event::Moved);
@@ -91,8 +99,13 @@ impl Worker {
     /// Connects without a message, to see whether the lane's trouble is over; if so, goes on as
     /// any other worker.
     pub(super) async fn probe(mut self, route: Arc<Route>, next_hop: Arc<NextHop>) {
-        let opened = open(&self.shared, &self.lane, &route, &next_hop, "").await;
+        self.probes = true;
+        let opened = tokio::select! {
+            opened = open(&self.shared, &self.lane, &route, &next_hop, "") => opened,
+            () = self.shared.ended() => return,
+        };
         self.lane.lock().probing = false;
+        self.probes = false;
         match opened {
             Ok(connection) => {
                 self.connected(connection).await;
@@ -126,14 +139,15 @@ impl Worker {
         let change = {
             let mut inner = self.lane.lock();
             inner.open += 1;
-            inner.health.opened()
+            inner.health.opened(SystemTime::now())
         };
         self.connection = Some(connection);
         self.shared.changed(&self.lane, change).await;
     }
 
-    /// The connection for this job: the one that is there, or a new one.
-    async fn ready(&mut self, job: &Job, next_hop: &Arc<NextHop>) -> Result<(), NotOpened> {
+    /// The connection for this job: the one that is there, or a new one. `None`: the service ends
+    /// before there is one.
+    async fn ready(&mut self, job: &Job, next_hop: &Arc<NextHop>) -> Result<(), Option<NotOpened>> {
         if let Some(connection) = &mut self.connection {
             let most = self
                 .lane
@@ -155,7 +169,10 @@ impl Worker {
             .recipients
             .first()
             .map_or("", |one| domain(&one.recipient.mailbox));
-        let connection = open(&self.shared, &self.lane, &job.route, next_hop, to).await?;
+        let connection = tokio::select! {
+            opened = open(&self.shared, &self.lane, &job.route, next_hop, to) => opened?,
+            () = self.shared.ended() => return Err(None),
+        };
         self.connected(connection).await;
         Ok(())
     }
@@ -164,8 +181,10 @@ impl Worker {
     async fn carry(&mut self, mut job: Job, next_hop: &Arc<NextHop>) {
         let mut again = false;
         while !job.recipients.is_empty() {
-            if let Err(not_opened) = self.ready(&job, next_hop).await {
-                return self.not_opened(job, not_opened).await;
+            match self.ready(&job, next_hop).await {
+                Ok(()) => {}
+                Err(Some(not_opened)) => return self.not_opened(job, not_opened).await,
+                Err(None) => return self.leave_to_the_next_service(&job),
             }
             let content = match self.content(&job).await {
                 Ok(content) => content,
@@ -177,7 +196,7 @@ impl Worker {
                         at: SystemTime::now(),
                         ..Attempt::default()
                     };
-                    return self.put_off(&job, &attempt, Patience::Limited, true).await;
+                    return self.defer(&job, &attempt, Patience::Limited).await;
                 }
                 Err(trouble) => return abandon(&self.shared, &job.recipients, trouble).await,
             };
@@ -213,8 +232,7 @@ impl Worker {
             .await
             .map_err(content_trouble)?;
         content.verify().await.map_err(content_trouble)?;
-        let ordinal = job.recipients.first().map_or(0, |one| one.ordinal);
-        Ok((content, self.shared.begun.removed(id, ordinal)))
+        Ok((content, self.shared.begun.removed(id)))
     }
 
     /// Records a transaction's outcomes; what remains in the job is for another transaction.
@@ -227,18 +245,18 @@ impl Worker {
 
     /// What else waits in a lane in trouble need not find out by itself.
     async fn put_off_others(&mut self) {
-        let reason = self
-            .lane
-            .lock()
-            .health
-            .reason()
-            .map(|(attempt, _, ours)| (attempt.clone(), Patience::of(ours)));
-        let Some((attempt, patience)) = reason else {
+        let Some(reason) = self.lane.lock().health.reason() else {
             return;
         };
         for other in self.lane.drain() {
-            self.put_off(&other, &attempt, patience, false).await;
+            put_off(&self.shared, &self.lane, &other, &reason).await;
         }
+    }
+
+    /// Its lease ends with this service.
+    fn leave_to_the_next_service(&self, job: &Job) {
+        let ordinals = job.recipients.iter().map(|one| one.ordinal);
+        self.shared.begun.end(&job.message.id, ordinals);
     }
 
     /// What a transaction's outcomes mean for its recipients, and for the lane.
@@ -255,8 +273,8 @@ impl Worker {
         let failure = connection.dialogue.failure();
         let now = SystemTime::now();
         let base = connection.attempt(&job.route);
-        let lmtp = connection.next_hop.is_lmtp();
         let keeps_time = connection.offers("DELIVERBY");
+        let since = self.lane.lock().health.counted_from(now);
         let progress = outcomes
             .iter()
             .any(|outcome| outcome.verdict != Verdict::Again);
@@ -280,13 +298,17 @@ impl Worker {
                 claimed: &claimed,
                 lane: &job.lane,
                 retry: &job.route.retry,
+                since,
                 now,
             };
-            settlements.push(one(&case, &outcome, attempt, lmtp, keeps_time));
+            let next_hop = &connection.next_hop;
+            settlements.push(one(&case, &outcome, attempt, next_hop, keeps_time));
             done.push(claimed);
         }
         job.recipients = rest;
-        let about_us = failure.is_some_and(|failure| failure.stage == Reached::Authentication);
+        // CL-route: a server that nobody configured owes us no login.
+        let about_us = connection.next_hop.is_configured()
+            && failure.is_some_and(|failure| failure.stage == Reached::Authentication);
         let mut inner = self.lane.lock();
         let change = match all_deferred(&settlements) {
             Some(attempt) if about_us => {
@@ -294,7 +316,7 @@ impl Worker {
                 inner.health.rebuffed(attempt, begun, now, longest)
             }
             Some(attempt) => inner.health.deferred(attempt, now),
-            None => inner.health.served(connection.next_hop.per_lane()),
+            None => inner.health.served(connection.next_hop.per_lane(), now),
         };
         drop(inner);
         (done, settlements, change)
@@ -302,21 +324,33 @@ impl Worker {
 
     /// There is no connection for this job.
     async fn not_opened(&mut self, job: Job, not_opened: NotOpened) {
-        // Others still work: the server has connections enough, or hides from new ones.
-        if not_opened.crowded || not_opened.judgement == Judgement::Obstacle(Obstacle::Away) {
+        // Others still work: the server has connections enough, whatever it says of this one (421,
+        // 554 too many, 535 to one login more), or hides from new ones.
+        let crowded = {
             let mut inner = self.lane.lock();
-            if inner.open > 0 {
-                let open = inner.open;
+            let open = inner.open;
+            if open > 0 {
                 inner.health.crowded(open, SystemTime::now());
-                drop(inner);
-                return self.lane.put_back(job);
             }
+            open > 0
+        };
+        if crowded {
+            match self.lane.put_back(job) {
+                Ok(()) => {}
+                Err(job) if self.shared.ends() => self.leave_to_the_next_service(&job),
+                // Its route is gone.
+                Err(job) => hand_back(&self.shared, &job).await,
+            }
+            return;
         }
         if not_opened.judgement == Judgement::Refused {
             return self.refuse(&job, &not_opened.attempt).await;
         }
         self.obstructed(&job.route, &not_opened).await;
-        self.put_off(&job, &not_opened.attempt, patience(&not_opened), true)
+        let ours = not_opened.judgement == Judgement::Obstacle(Obstacle::Fault)
+            || self.lane.lock().health.is_ours();
+        // CL-route: what is our own fault never makes mail come back.
+        self.defer(&job, &not_opened.attempt, Patience::of(ours))
             .await;
         self.put_off_others().await;
     }
@@ -341,19 +375,18 @@ impl Worker {
         let settlements = job
             .recipients
             .iter()
-            .map(|claimed| case(job, claimed, now).failed(attempt.clone()))
+            .map(|claimed| case(&self.lane, job, claimed, now).failed(attempt.clone()))
             .collect();
         settle(&self.shared, &job.recipients, settlements).await;
     }
 
-    async fn put_off(&mut self, job: &Job, attempt: &Attempt, patience: Patience, counted: bool) {
-        let lane_attempts = self
-            .lane
-            .lock()
-            .health
-            .reason()
-            .map_or(0, |(_, attempts, _)| attempts);
-        put_off(&self.shared, job, attempt, patience, counted, lane_attempts).await;
+    /// Defers a job that was tried.
+    async fn defer(&mut self, job: &Job, attempt: &Attempt, patience: Patience) {
+        let eased = self.lane.lock().health.eased();
+        let deferred = |case: &Case<'_>, claimed: &Claimed| {
+            case.deferred(attempt.clone(), patience, claimed.attempts)
+        };
+        defer(&self.shared, &self.lane, job, eased, deferred).await;
     }
 }
 
@@ -364,6 +397,9 @@ impl Drop for Worker {
         if self.connection.take().is_some() {
             inner.open -= 1;
         }
+        if self.probes {
+            inner.probing = false;
+        }
         // A bug cut it short: its recipients are tried again when their leases run out.
         if let Some((id, ordinals)) = self.current.take()
             && std::thread::panicking()
@@ -373,49 +409,78 @@ impl Drop for Worker {
     }
 }
 
-/// Puts off all recipients of a job for a reason of its lane's.
-pub(super) async fn put_off(
+/// Puts off all recipients of a job, which was not tried, for a reason of its lane's.
+pub(super) async fn put_off(shared: &Shared, lane: &Lane, job: &Job, reason: &Reason) {
+    let put_off = |case: &Case<'_>, claimed: &Claimed| Settlement {
+        counted: false,
+        ..case.deferred(
+            reason.attempt.clone(),
+            Patience::of(reason.ours),
+            claimed.attempts.max(reason.attempts),
+        )
+    };
+    defer(shared, lane, job, reason.eased, put_off).await;
+}
+
+/// Leaves all recipients of a job, which was not tried, in the spool: due now, in the job's lane.
+pub(super) async fn hand_back(shared: &Shared, job: &Job) {
+    let _guard = Guard::new(shared, &job.recipients);
+    let now = SystemTime::now();
+    let attempt = Attempt {
+        route: job.route.name.clone(),
+        text: "not tried yet: it waits for its turn".to_owned(),
+        at: now,
+        ..Attempt::default()
+    };
+    let due = |claimed: &Claimed| Settlement {
+        ordinal: claimed.ordinal,
+        outcome: crate::spool::Outcome::Deferred { next_attempt: now },
+        attempt: attempt.clone(),
+        counted: false,
+        lane: job.lane.clone(),
+        notices: Vec::new(),
+        overdue: false,
+    };
+    let settlements = job.recipients.iter().map(due).collect();
+    settle(shared, &job.recipients, settlements).await;
+    shared.tell(Event::Expedited);
+}
+
+/// Defers all recipients of a job. `eased`: how often what waits in the lane had been made due when
+/// the reason was known.
+async fn defer(
     shared: &Shared,
+    lane: &Lane,
     job: &Job,
-    attempt: &Attempt,
-    patience: Patience,
-    counted: bool,
-    lane_attempts: u32,
+    eased: u64,
+    deferred: impl Fn(&Case<'_>, &Claimed) -> Settlement,
 ) {
+    let _guard = Guard::new(shared, &job.recipients);
     let now = SystemTime::now();
     let settlements = job
         .recipients
         .iter()
-        .map(|claimed| {
-            let attempts = if counted {
-                claimed.attempts
-            } else {
-                claimed.attempts.max(lane_attempts)
-            };
-            Settlement {
-                counted,
-                ..case(job, claimed, now).deferred(attempt.clone(), patience, attempts)
-            }
-        })
+        .map(|claimed| deferred(&case(lane, job, claimed, now), claimed))
         .collect();
     settle(shared, &job.recipients, settlements).await;
+    // The reason may be gone meanwhile, or the lane: this came too late for the others' turn.
+    let late = {
+        let inner = lane.lock();
+        inner.health.eased() != eased || inner.closed
+    };
+    if late && !shared.ends() {
+        shared.expedite(&lane.name).await;
+    }
 }
 
-fn case<'a>(job: &'a Job, claimed: &'a Claimed, now: SystemTime) -> Case<'a> {
+fn case<'a>(lane: &Lane, job: &'a Job, claimed: &'a Claimed, now: SystemTime) -> Case<'a> {
     Case {
         message: &job.message,
         claimed,
         lane: &job.lane,
         retry: &job.route.retry,
+        since: lane.lock().health.counted_from(now),
         now,
-    }
-}
-
-/// CL-route: what is our own fault never makes mail come back.
-fn patience(not_opened: &NotOpened) -> Patience {
-    match not_opened.judgement {
-        Judgement::Obstacle(Obstacle::Fault) => Patience::Endless,
-        _ => Patience::Limited,
     }
 }
 
@@ -424,13 +489,13 @@ fn one(
     case: &Case<'_>,
     outcome: &Outcome,
     attempt: Attempt,
-    lmtp: bool,
+    next_hop: &NextHop,
     keeps_time: bool,
 ) -> Settlement {
     match outcome.verdict {
         Verdict::Accepted => case.delivered(
             attempt,
-            match (outcome.notifies, lmtp) {
+            match (outcome.notifies, next_hop.is_lmtp()) {
                 (true, _) => Teller::Server,
                 // RFC 2033: final delivery, though another program does it.
                 (false, true) => Teller::Here,
@@ -440,14 +505,21 @@ fn one(
         ),
         Verdict::Failed => case.failed(attempt),
         Verdict::Deferred | Verdict::Again => {
-            // CL-route: 530 to MAIL says that we should have authenticated.
-            let ours = attempt.stage == Stage::Authentication;
-            let patience = if ours {
-                Patience::Endless
-            } else {
-                Patience::Limited
-            };
-            case.deferred(attempt, patience, case.claimed.attempts)
+            let attempts = case.claimed.attempts;
+            if attempt.stage != Stage::Authentication {
+                return case.deferred(attempt, Patience::Limited, attempts);
+            }
+            let refused = attempt
+                .reply
+                .as_ref()
+                .is_some_and(|said| said.code / 100 == 5);
+            match (next_hop.is_configured(), refused) {
+                // CL-route: 530 to MAIL says that we should have authenticated.
+                (true, _) => case.deferred(attempt, Patience::Endless, attempts),
+                // Of a server that DNS names it is a refusal as any other (RFC 5321 section 4.2.1).
+                (false, true) => case.failed(attempt),
+                (false, false) => case.deferred(attempt, Patience::Limited, attempts),
+            }
         }
         // CL-ambiguous: with the same Message-ID and content.
         Verdict::Unknown => {

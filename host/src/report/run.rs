@@ -19,8 +19,8 @@ use crate::alias::expand::Context;
 use crate::relay::CurrentRoutes;
 use crate::route::{Query, domain};
 use crate::spool::{
-    Envelope, Message, NewMessage, NewRecipient, NewState, NoticeKind, Owed, Parameters, Recipient,
-    Ret, Spool, SpoolError,
+    Attempt, Envelope, Message, NewMessage, NewRecipient, NewState, NoticeKind, Outcome, Owed,
+    Parameters, Recipient, Ret, Settlement, Spool, SpoolError,
 };
 
 /// How often the spool is asked without a reason: for what was put off, and after trouble.
@@ -354,7 +354,22 @@ impl Reports {
              one, then: pillarbox queue release {report}"
         );
         // So that `queue show` says it too.
-        if let Err(error) = self.spool.quarantine(report, &reason).await {
+        let held = |ordinal| Settlement {
+            ordinal,
+            outcome: Outcome::Held,
+            attempt: Attempt {
+                status: Some((5, 4, 4)),
+                text: reason.clone(),
+                at: SystemTime::now(),
+                ..Attempt::default()
+            },
+            counted: false,
+            lane: String::new(),
+            notices: Vec::new(),
+            overdue: false,
+        };
+        let held = (0..).zip(&way.recipients).map(|(ordinal, _)| held(ordinal));
+        if let Err(error) = self.spool.settle(report, held.collect()).await {
             tracing::error!(id = report, error = with_causes(&error), "cannot say why");
         }
         let text = format!("report {report} is held: {reason}");

@@ -56,7 +56,7 @@ pub use content::{Content, ContentWriter, MOST_INLINE};
 pub use entry::{Cursor, Detail, Entry, EntryRecipient, EntryReport, Filter, State, timestamp};
 pub use error::{Cause, SpoolError};
 pub use history::{End, Past};
-pub use lane::{LaneCount, LaneTrouble, Trouble, Wanted};
+pub use lane::{LaneCount, LaneTrouble, Trouble, Wanted, is_of};
 pub use message::{
     Body, Claimed, ContentFacts, DeliverBy, Envelope, Message, NewMessage, NewRecipient, NewState,
     Notify, Overdue, Owed, Parameters, Recipient, Ret,

@@ -6,7 +6,9 @@ use super::form::{messages, missing, object};
 use super::place::{Place, Trouble, block_on};
 use super::{FIRST_PAGE, PAGE};
 use crate::control::{self, Request};
+use crate::relay::Lanes;
 use crate::spool::{Change, Entry, Filter, Spool, SpoolError, State};
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::SystemTime;
@@ -94,7 +96,7 @@ pub(super) fn run(change: Change, arguments: &Arguments) -> Result<bool, Trouble
     let result = block_on(carry_out(&spool, &task, &which, &mut out, &mut done));
     // Also if only some could be changed.
     if !task.dry_run {
-        tell(&config.state_dir, change, &spool)?;
+        tell(&config.state_dir, change, &which, &spool)?;
     }
     result?;
     out.total(&task, done.changed)?;
@@ -241,26 +243,69 @@ fn concerns(change: Change, entry: &Entry) -> bool {
     }
 }
 
-/// Tells a running service.
-pub(super) fn tell(state_dir: &Path, change: Change, spool: &dyn Spool) -> Result<(), Trouble> {
-    let request = match change {
-        Change::Hold | Change::Remove => Request::Changed,
-        Change::Release => Request::Wake,
-        Change::Retry => Request::Resume,
-    };
-    let told = control::ask(state_dir, request).map_err(Trouble::Text)?;
-    if change == Change::Retry && !told {
-        // Nobody runs that could forget the trouble: the next service is to try at once.
-        block_on(async {
-            for lane in spool.lanes().await? {
-                if lane.trouble.is_some() {
-                    spool.trouble(&lane.lane, None).await?;
-                }
+/// Tells a running service. Who names messages wants the lanes to be tried where these wait, and no
+/// others: those may be paused for a good reason.
+pub(super) fn tell(
+    state_dir: &Path,
+    change: Change,
+    which: &Which,
+    spool: &dyn Spool,
+) -> Result<(), Trouble> {
+    let ask = |request| control::ask(state_dir, request).map_err(Trouble::Text);
+    match change {
+        Change::Hold | Change::Remove => ask(Request::Changed).map(|_| ()),
+        Change::Release => ask(Request::Wake).map(|_| ()),
+        Change::Retry => {
+            let lanes = match which {
+                Which::Ids(ids) => Lanes::These(block_on(lanes_of(spool, ids))?),
+                Which::Matching(_) => Lanes::All,
+            };
+            let told = match &lanes {
+                Lanes::These(lanes) => control::resume(state_dir, lanes).map_err(Trouble::Text)?,
+                Lanes::All => ask(Request::Resume)?,
+            };
+            if told {
+                return Ok(());
             }
-            Ok(())
-        })?;
+            // Nobody runs that could forget the trouble: the next service is to try at once.
+            block_on(async {
+                for lane in spool.lanes().await? {
+                    if lane.trouble.is_some() && lanes.contains(&lane.lane) {
+                        spool.trouble(&lane.lane, None).await?;
+                    }
+                }
+                Ok(())
+            })
+        }
     }
-    Ok(())
+}
+
+/// Where recipients of these messages wait.
+async fn lanes_of(spool: &dyn Spool, ids: &[String]) -> Result<BTreeSet<String>, Trouble> {
+    let mut lanes = BTreeSet::new();
+    for id in ids {
+        match spool.show(id).await {
+            Ok(detail) => lanes.extend(
+                detail
+                    .entry
+                    .recipients
+                    .into_iter()
+                    // Also what the service was quicker to begin with.
+                    .filter(|one| {
+                        matches!(
+                            one.state,
+                            State::Waiting | State::Deferred | State::Delivering
+                        )
+                    })
+                    .map(|one| one.lane),
+            ),
+            Err(SpoolError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Without a route there is nothing to try.
+    lanes.remove("");
+    Ok(lanes)
 }
 
 /// Says what is done. Whoever reads it may go away: the work goes on.

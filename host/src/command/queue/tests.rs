@@ -20,9 +20,13 @@ fn open(folder: &tempfile::TempDir) -> Sqlite {
 }
 
 async fn append(spool: &Sqlite, id: &str, mailboxes: &[&str]) {
+    append_in(spool, id, mailboxes, "smarthost").await;
+}
+
+async fn append_in(spool: &Sqlite, id: &str, mailboxes: &[&str], lane: &str) {
     let mut new = message(spool, id, mailboxes, b"Subject: x\r\n\r\nx\r\n").await;
     for recipient in &mut new.recipients {
-        recipient.lane = "smarthost".into();
+        recipient.lane = lane.into();
     }
     spool.append(new).await.unwrap();
 }
@@ -153,6 +157,7 @@ async fn list_and_show_say_why_a_message_is_waiting() {
         next_attempt: SystemTime::now() + HOUR,
         attempts: 3,
         attempt: attempt(421),
+        ours: false,
     };
     spool.trouble("smarthost", Some(trouble)).await.unwrap();
     let mut out = Vec::new();
@@ -376,6 +381,7 @@ async fn routes_have_counts_and_trouble() {
         next_attempt: SystemTime::now() + HOUR,
         attempts: 3,
         attempt: attempt(535),
+        ours: true,
     };
     spool.trouble("smarthost", Some(trouble)).await.unwrap();
     let mut out = Vec::new();
@@ -406,7 +412,7 @@ fn a_running_service_is_told_what_was_changed() {
     let socket = UnixListener::bind(folder.path().join("control.sock")).unwrap();
     let service = std::thread::spawn(move || {
         let mut heard = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..6 {
             let (stream, _) = socket.accept().unwrap();
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
@@ -415,11 +421,25 @@ fn a_running_service_is_told_what_was_changed() {
         }
         heard
     });
+    let all = Which::Matching(Box::default());
     for change in [Change::Retry, Change::Release, Change::Hold, Change::Remove] {
-        tell(folder.path(), change, &spool).unwrap();
+        tell(folder.path(), change, &all, &spool).unwrap();
     }
+    // Who names a message has the lanes tried where it waits.
+    let runtime = crate::command::small_runtime().unwrap();
+    runtime.block_on(append(&spool, "a-1", &["bob@example.net"]));
+    let one = Which::Ids(vec!["a-1".to_owned(), "a-2".to_owned()]);
+    tell(folder.path(), Change::Retry, &one, &spool).unwrap();
     let heard = service.join().unwrap();
-    assert_eq!(heard, ["resume\n", "wake\n", "changed\n", "changed\n"]);
+    let expected = [
+        "resume\n",
+        "wake\n",
+        "changed\n",
+        "changed\n",
+        "resume smarthost\n",
+        "wake\n",
+    ];
+    assert_eq!(heard, expected);
 }
 
 #[test]
@@ -435,11 +455,23 @@ fn without_a_service_retry_forgets_the_trouble_of_lanes() {
         next_attempt: SystemTime::now() + HOUR,
         attempts: 3,
         attempt: attempt(535),
+        ours: true,
     };
     let set = spool.trouble("smarthost", Some(trouble));
     runtime.block_on(set).unwrap();
-    tell(folder.path(), Change::Release, &spool).unwrap();
-    assert_eq!(lanes().len(), 1);
-    tell(folder.path(), Change::Retry, &spool).unwrap();
-    assert!(lanes().is_empty());
+    let tell = |change, which| tell(folder.path(), change, &which, &spool).unwrap();
+    let all = || Which::Matching(Box::default());
+    tell(Change::Release, all());
+    // One that waits elsewhere.
+    runtime.block_on(append_in(
+        &spool,
+        "a-1",
+        &["bob@example.net"],
+        "mx example.net",
+    ));
+    tell(Change::Retry, Which::Ids(vec!["a-1".to_owned()]));
+    let in_trouble = || lanes().iter().any(|lane| lane.trouble.is_some());
+    assert!(in_trouble());
+    tell(Change::Retry, all());
+    assert!(!in_trouble());
 }

@@ -162,6 +162,7 @@ mod tests {
                 next_attempt: at(120),
                 attempts: 3,
                 attempt: refused(),
+                ours: trouble == Trouble::Paused,
             }),
         }])
     }

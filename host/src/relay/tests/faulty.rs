@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::spool::{
@@ -16,12 +17,22 @@ pub(super) struct Faulty {
     pub(super) inner: Arc<Sqlite>,
     /// No outcome is recorded.
     pub(super) unsettled: AtomicBool,
+    /// Who records an outcome dies of it.
+    pub(super) deadly: AtomicBool,
+    /// Who has recorded an outcome hears of it once there is leave for it; `None`: at once.
+    pub(super) slow: Option<Semaphore>,
+    /// How often the lanes cannot be read.
+    pub(super) unreadable: AtomicUsize,
+    /// Who reads the lanes waits for ever.
+    pub(super) endless: AtomicBool,
     /// How often somebody tried.
     pub(super) settles: AtomicUsize,
     /// How often content was asked for.
     pub(super) reads: AtomicUsize,
     /// Content of messages whose identifier begins so does not come.
     pub(super) hanging: Option<&'static str>,
+    /// Now it comes.
+    pub(super) back: Notify,
 }
 
 impl Faulty {
@@ -29,9 +40,14 @@ impl Faulty {
         Self {
             inner,
             unsettled: AtomicBool::new(false),
+            deadly: AtomicBool::new(false),
+            slow: None,
+            unreadable: AtomicUsize::new(0),
+            endless: AtomicBool::new(false),
             settles: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             hanging: None,
+            back: Notify::new(),
         }
     }
 }
@@ -65,10 +81,15 @@ impl Spool for Faulty {
 
     async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {
         self.settles.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.deadly.load(Ordering::SeqCst), "as a bug would");
         if self.unsettled.load(Ordering::SeqCst) {
             return Err(SpoolError::gone("settle"));
         }
-        self.inner.settle(id, settlements).await
+        let settled = self.inner.settle(id, settlements).await;
+        if let Some(leave) = &self.slow {
+            leave.acquire().await.unwrap().forget();
+        }
+        settled
     }
 
     async fn expedite(&self, lane: &str) -> Result<u64, SpoolError> {
@@ -76,6 +97,14 @@ impl Spool for Faulty {
     }
 
     async fn lanes(&self) -> Result<Vec<LaneCount>, SpoolError> {
+        if self.endless.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let less = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        if self.unreadable.fetch_update(set, fetch, less).is_ok() {
+            return Err(SpoolError::gone("lanes"));
+        }
         self.inner.lanes().await
     }
 
@@ -120,7 +149,7 @@ impl Spool for Faulty {
     async fn read_content(&self, id: &str) -> Result<ContentReader, SpoolError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if self.hanging.is_some_and(|prefix| id.starts_with(prefix)) {
-            std::future::pending::<()>().await;
+            self.back.notified().await;
         }
         self.inner.read_content(id).await
     }

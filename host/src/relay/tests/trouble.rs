@@ -159,7 +159,9 @@ async fn a_mailbox_cannot_look_like_fields_of_the_log() {
         scene.route(delivery);
         let routes = scene.routes.lock().unwrap().clone();
         for job in job::sort(claimed.clone(), &routes).jobs {
-            local::carry(&shared, job).await;
+            let health = health::Health::new();
+            let lane = Lane::new(job.lane.clone(), job.route.clone(), health, STALLED);
+            local::carry(&shared, &lane, job).await;
         }
     }
     drop(guard);
@@ -174,4 +176,54 @@ async fn a_mailbox_cannot_look_like_fields_of_the_log() {
     for line in about {
         assert!(line.contains(expected), "{line}");
     }
+}
+
+#[tokio::test]
+async fn what_failed_and_could_not_be_recorded_is_recorded_later() {
+    let scene = Scene::new();
+    std::fs::write(scene.mail(), b"in the way").unwrap();
+    let spool = Arc::new(Faulty::new(scene.spool.clone()));
+    spool.unsettled.store(true, Ordering::SeqCst);
+    let service = scene.start_with(spool.clone(), STALLED);
+    scene.append("a-1", &["bob@example.net"]).await;
+    for _ in 0..1000 {
+        if spool.settles.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    spool.unsettled.store(false, Ordering::SeqCst);
+    let deferred = |all: &[Entry]| all[0].state == State::Deferred;
+    let entries = scene.until("recorded", deferred).await;
+    assert_eq!(entries[0].recipients[0].attempts, 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_back_ends_the_trouble_and_the_waiting() {
+    let scene = Scene::new();
+    scene.route_of("*", &scene.maildir());
+    let mut spool = Faulty::new(scene.spool.clone());
+    spool.hanging = Some("h-");
+    let spool = Arc::new(spool);
+    for number in 0..30 {
+        let id = format!("h-{number}");
+        let message = message(&*scene.spool, &id, &["bob@dead.example.org"], b"x").await;
+        scene.spool.append(message).await.unwrap();
+    }
+    let service = scene.start_with(spool.clone(), Duration::from_millis(200));
+    let waits = |all: &[Entry]| all.iter().any(|one| one.state == State::Deferred);
+    scene.until("put off", waits).await;
+    assert!(!scene.troubles().await.is_empty());
+    // Again and again, since each waits for a word of its own.
+    for _ in 0..1000 {
+        spool.back.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if scene.entries().await.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(scene.delivered("bob@dead.example.org"), 30);
+    assert_eq!(scene.troubles().await, []);
+    service.stop().await;
 }

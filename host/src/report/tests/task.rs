@@ -205,6 +205,10 @@ async fn a_report_without_a_route_is_held_and_somebody_is_told() {
         "{reply}"
     );
     assert!(reply.contains(&format!("queue release {id}")), "{reply}");
+    // It is not damaged, and not told of as if it were.
+    let shown = desk.spool.show(&id).await.unwrap();
+    let attempt = shown.entry.recipients[0].attempt.as_ref().unwrap();
+    assert_eq!(attempt.status, Some((5, 4, 4)));
     assert_eq!(desk.heard(), ["+no route for reports to example.org"]);
 
     *desk.routes.lock().unwrap() = routes(&[("*", Delivery::Discard)]);

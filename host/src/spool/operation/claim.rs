@@ -50,6 +50,13 @@ pub(in super::super) const LOWER: &str =
      WHERE lane = ?1 AND priority < ?2 AND priority <> 0 AND due IS NOT NULL
      ORDER BY priority DESC LIMIT 1";
 
+/// What else is due in the same lane of one message. The signs keep the search to the primary key.
+pub(in super::super) const REST: &str =
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told,
+            deadline
+     FROM recipient
+     WHERE message = ?1 AND +lane = ?2 AND +due <= ?3 ORDER BY ordinal LIMIT ?4";
+
 /// Takes recipients that are due, with a lease on each.
 pub(in super::super) struct Claim {
     pub(in super::super) wanted: Wanted,
@@ -65,6 +72,8 @@ pub(in super::super) struct Found {
     damaged: Vec<(String, String)>,
     /// Messages by their serials; `None`: damaged.
     messages: HashMap<i64, Option<Arc<Message>>>,
+    /// Recipients by the place of their route among those that are wanted.
+    routes: HashMap<usize, usize>,
 }
 
 impl Operation for Claim {
@@ -145,67 +154,99 @@ impl Claim {
         found: &mut Found,
     ) -> rusqlite::Result<bool> {
         let before = found.claimed.len();
-        let room = self
-            .wanted
-            .room(&String::from_utf8_lossy(lane))
-            .min(self.wanted.total.saturating_sub(before));
+        let name = String::from_utf8_lossy(lane);
+        let route = self.wanted.route(&name);
+        let of_route = route.map_or(usize::MAX, |(index, room)| {
+            room.saturating_sub(found.routes.get(&index).copied().unwrap_or(0))
+        });
+        let most = of_route.min(self.wanted.total.saturating_sub(before));
+        let room = self.wanted.room(&name).min(most);
+        let mut last = None;
         loop {
             let room = (before + room).saturating_sub(found.claimed.len());
             let damaged = found.damaged.len();
             if room > 0 {
-                self.take_once(connection, lane, room, found)?;
+                last = self.take_once(connection, lane, room, found)?;
             }
             // Only what is damaged leaves room for others, and it is not due any more.
             if found.damaged.len() == damaged {
-                return Ok(room > 0 || found.claimed.len() > before);
+                break;
             }
         }
+        // One message, one transaction, if its other recipients do not go too far beyond the room.
+        if let Some(serial) = last {
+            let most = (before + most).saturating_sub(found.claimed.len());
+            self.take_rest(connection, lane, serial, most, found)?;
+        }
+        let taken = found.claimed.len().saturating_sub(before);
+        if let Some((index, _)) = route {
+            *found.routes.entry(index).or_default() += taken;
+        }
+        Ok(room > 0 || taken > 0)
     }
 
+    /// Takes up to `room` recipients. Returns the message of the last one if there may be more.
     fn take_once(
         &self,
         connection: &Connection,
         lane: &[u8],
         room: usize,
         found: &mut Found,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Option<i64>> {
         let lane = Octets(lane);
         let most = |room: usize| i64::try_from(room).unwrap_or(i64::MAX);
+        let end = found.claimed.len().saturating_add(room);
         let priorities = priorities(connection, &lane)?;
         if priorities.is_empty() {
-            let all = params![lane, self.now, most(room)];
-            return self.lease(connection, DUE, all, found);
+            let due = select(connection, DUE, params![lane, self.now, most(room)])?;
+            let last = due.last().map(|(serial, _)| *serial);
+            let more = due.len() >= room;
+            self.lease(connection, due, found)?;
+            return Ok(last.filter(|_| more));
         }
-        let end = found.claimed.len().saturating_add(room);
         let by_time = params![lane, self.now, most(share_of_time(room))];
-        self.lease(connection, DUE, by_time, found)?;
+        let due = select(connection, DUE, by_time)?;
+        let mut last = due.last().map(|(serial, _)| *serial);
+        self.lease(connection, due, found)?;
         for priority in priorities {
             let room = most(end.saturating_sub(found.claimed.len()));
             if room == 0 {
                 break;
             }
-            if priority == 0 {
-                self.lease(connection, DUE_PLAIN, params![lane, self.now, room], found)?;
+            let due = if priority == 0 {
+                select(connection, DUE_PLAIN, params![lane, self.now, room])?
             } else {
                 let those = params![lane, self.now, room, priority];
-                self.lease(connection, DUE_OF_PRIORITY, those, found)?;
-            }
+                select(connection, DUE_OF_PRIORITY, those)?
+            };
+            last = due.last().map(|(serial, _)| *serial).or(last);
+            self.lease(connection, due, found)?;
         }
-        Ok(())
+        Ok(last.filter(|_| found.claimed.len() >= end))
     }
 
-    /// Takes what a statement finds.
+    /// Takes up to `room` more recipients of a message.
+    fn take_rest(
+        &self,
+        connection: &Connection,
+        lane: &[u8],
+        serial: i64,
+        room: usize,
+        found: &mut Found,
+    ) -> rusqlite::Result<()> {
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let rest = params![serial, Octets(lane), self.now, limit];
+        let due = select(connection, REST, rest)?;
+        self.lease(connection, due, found)
+    }
+
+    /// Takes these.
     fn lease(
         &self,
         connection: &Connection,
-        statement: &str,
-        values: &[&dyn ToSql],
+        due: Vec<Numbered>,
         found: &mut Found,
     ) -> rusqlite::Result<()> {
-        let due: Vec<_> = connection
-            .prepare_cached(statement)?
-            .query_map(values, |row| Ok((row.get(0)?, row::due(row))))?
-            .collect::<rusqlite::Result<_>>()?;
         let mut lease = connection.prepare_cached(
             "UPDATE recipient SET state = ?1, due = ?2, owner = ?3, attempts = attempts + 1
              WHERE message = ?4 AND ordinal = ?5",
@@ -282,6 +323,21 @@ fn priorities(connection: &Connection, lane: &Octets<'_>) -> rusqlite::Result<Ve
         priorities.push(0);
     }
     Ok(priorities)
+}
+
+/// A recipient with its message's serial.
+type Numbered = (i64, Result<row::Due, String>);
+
+/// What a statement finds.
+fn select(
+    connection: &Connection,
+    statement: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<Vec<Numbered>> {
+    connection
+        .prepare_cached(statement)?
+        .query_map(values, |row| Ok((row.get(0)?, row::due(row))))?
+        .collect()
 }
 
 /// Writes when the first of a lane is due, now that this is known.

@@ -84,7 +84,7 @@ impl Operation for SetTrouble {
                 )?
                 .execute(params![
                     self.lane,
-                    trouble.trouble.code(),
+                    trouble.trouble.code(trouble.ours),
                     milliseconds(trouble.since),
                     milliseconds(trouble.next_attempt),
                     trouble.attempts,

@@ -45,13 +45,15 @@ pub(in super::super) fn lanes(
     let mut rows = trouble.query([])?;
     while let Some(row) = rows.next()? {
         let count = of(&mut lanes, row::text(row, 0)?);
+        let (trouble, ours) = Trouble::from_code(row.get(1)?);
         count.trouble = Some(LaneTrouble {
             lane: count.lane.clone(),
-            trouble: Trouble::from_code(row.get(1)?),
+            trouble,
             since: time(row.get(2)?),
             next_attempt: time(row.get(3)?),
             attempts: row.get(4)?,
             attempt: row::attempt(row, 5)?.unwrap_or_default(),
+            ours,
         });
     }
     Ok(lanes.into_values().collect())

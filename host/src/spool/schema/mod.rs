@@ -75,12 +75,37 @@ pub(super) fn connect(path: &Path, access: Access) -> Result<Connection, SpoolEr
                 "the spool was brought up to date"
             );
         }
+        if found == 1 {
+            tell_of_held(&connection).map_err(failed)?;
+        }
     }
     Ok(connection)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Recipients that are held and were tried before.
+pub(super) fn held_after_an_attempt(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM recipient WHERE state = 3 AND attempts > 0",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// Schema 1 knew no reports: what failed was held there, and its sender heard nothing. That must not
+/// be noticed by chance.
+fn tell_of_held(connection: &Connection) -> rusqlite::Result<()> {
+    let held = held_after_an_attempt(connection)?;
+    if held > 0 {
+        tracing::error!(
+            held,
+            "recipients were held after an attempt by an older version, which sent no reports: where they failed, their senders do not know; look at them with `pillarbox queue list --state held --why`, then release or remove them"
+        );
+    }
+    Ok(())
 }
 
 /// Makes the schema, or takes the steps from an older one, all or nothing.

@@ -100,7 +100,7 @@ CREATE INDEX notice_due ON notice (due) WHERE due IS NOT NULL;
 -- Lanes in trouble. A lane without a row has none.
 CREATE TABLE trouble (
     lane         TEXT NOT NULL PRIMARY KEY,
-    kind         INTEGER NOT NULL,              -- 0 down 1 paused
+    kind         INTEGER NOT NULL,              -- 0 down 1 paused 2 down, ours to repair
     since        INTEGER NOT NULL,
     due          INTEGER NOT NULL,              -- next attempt
     attempts     INTEGER NOT NULL,              -- in a row

@@ -46,7 +46,7 @@ async fn each_lane_gives_up_to_its_room_the_longest_due_first() {
         lanes: HashMap::from([("a".to_owned(), 0), ("d example.net".to_owned(), 2)]),
         otherwise: 1,
         total: 10,
-        after: String::new(),
+        ..Wanted::default()
     };
     let expected = [
         ("b", "b-1"),
@@ -102,6 +102,7 @@ async fn a_claim_begins_after_the_lane_that_is_named_and_comes_round() {
         otherwise: 0,
         total: 10,
         after: "a".to_owned(),
+        ..Wanted::default()
     };
     assert_eq!(
         lanes(claim_wanted(&spool, &named).await),
@@ -188,11 +189,13 @@ async fn lanes_are_counted_and_expedited_each_for_itself() {
         next_attempt: SystemTime::UNIX_EPOCH + Duration::from_millis(2),
         attempts: 3,
         attempt: settlement(0, Outcome::Held, "connection refused").attempt,
+        ours: false,
     };
     spool.trouble("a", Some(trouble.clone())).await.unwrap();
     let empty = LaneTrouble {
         lane: "z".to_owned(),
         trouble: Trouble::Paused,
+        ours: true,
         ..trouble.clone()
     };
     spool.trouble("z", Some(trouble.clone())).await.unwrap();
@@ -246,4 +249,72 @@ async fn a_lane_of_thousands_is_expedited_in_its_order() {
     let claimed = claim_at(&spool, 2500, SystemTime::now()).await;
     let ordinals: Vec<u32> = claimed.iter().map(|one| one.ordinal).collect();
     assert_eq!(ordinals, (0..2500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn all_lanes_of_a_route_have_a_limit_together() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    for domain in 0..5 {
+        for number in 0..2 {
+            let lane = format!("mx d{domain}");
+            append_in(&spool, &format!("x{domain}-{number}"), &lane).await;
+        }
+        append_in(&spool, &format!("y-{domain}"), &format!("other d{domain}")).await;
+    }
+    let mut wanted = Wanted {
+        lanes: HashMap::from([("mx d1".to_owned(), 1)]),
+        otherwise: 10,
+        routes: vec![("mx".to_owned(), 4), ("another".to_owned(), 0)],
+        total: 100,
+        ..Wanted::default()
+    };
+    let of = |claimed: Vec<(String, String)>, route: &str| -> Vec<String> {
+        let lanes = claimed.into_iter().map(|(lane, _)| lane);
+        lanes.filter(|lane| lane.starts_with(route)).collect()
+    };
+    let claimed = claim_wanted(&spool, &wanted).await;
+    assert_eq!(claimed.len(), 9);
+    assert_eq!(of(claimed, "mx"), ["mx d0", "mx d0", "mx d1", "mx d2"]);
+    wanted.routes[0].1 = 0;
+    assert_eq!(claim_wanted(&spool, &wanted).await, []);
+    wanted.routes[0].1 = 100;
+    wanted.lanes.clear();
+    let claimed = claim_wanted(&spool, &wanted).await;
+    assert_eq!(of(claimed, "mx").len(), 6);
+}
+
+#[tokio::test]
+async fn the_recipients_of_a_message_are_claimed_together_as_far_as_there_is_room() {
+    let state = tempfile::tempdir().unwrap();
+    let spool = open(state.path());
+    let mailboxes: Vec<String> = (0..40).map(|n| format!("u{n}@example.net")).collect();
+    let mailboxes: Vec<&str> = mailboxes.iter().map(String::as_str).collect();
+    let mut new = message(&spool, "a-1", &mailboxes, b"x").await;
+    for recipient in &mut new.recipients {
+        recipient.lane = "a".to_owned();
+    }
+    // One of them queues elsewhere.
+    new.recipients[7].lane = "b".to_owned();
+    spool.append(new).await.unwrap();
+    append_in(&spool, "a-2", "a").await;
+    let named = |room, routes, total| Wanted {
+        lanes: HashMap::from([("a".to_owned(), room)]),
+        routes,
+        total,
+        ..Wanted::default()
+    };
+    let ids = |claimed: Vec<(String, String)>| -> Vec<String> {
+        claimed.into_iter().map(|(_, id)| id).collect()
+    };
+    // Neither more than all, nor more than the route has room for.
+    let few = claim_wanted(&spool, &named(2, Vec::new(), 5)).await;
+    assert_eq!(few.len(), 5);
+    let routes = vec![("a".to_owned(), 4)];
+    let few = claim_wanted(&spool, &named(2, routes, 100)).await;
+    assert_eq!(few.len(), 4);
+    let rest = ids(claim_wanted(&spool, &named(2, Vec::new(), 100)).await);
+    assert_eq!(rest, vec!["a-1"; 30]);
+    let next = ids(claim_wanted(&spool, &named(2, Vec::new(), 100)).await);
+    assert_eq!(next, ["a-2"]);
 }

@@ -91,6 +91,10 @@ async fn a_spool_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
         ]
     );
     assert_eq!(states(&entries[1]), [State::Deferred], "its lease ended");
+    // Which is told of: their senders heard nothing.
+    let connection = Connection::open(state.path().join("spool/spool.sqlite")).unwrap();
+    let held = super::super::schema::held_after_an_attempt(&connection);
+    assert_eq!(held.unwrap(), 1);
     let deferred = &entries[0].recipients[1];
     assert_eq!(deferred.attempts, 3);
     assert_eq!(deferred.last_reply.as_deref(), Some("disk full"));

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::super::operation::{DUE, DUE_OF_PRIORITY, FIRST_DUE, LANES_AFTER, LANES_TO, LOWER};
+use super::super::operation::{
+    DUE, DUE_OF_PRIORITY, FIRST_DUE, LANES_AFTER, LANES_TO, LOWER, REST,
+};
 use super::super::query::{HELD, OVERDUE, OWED, QUEUED, QUEUES, list_statement, past_statement};
 use super::*;
 
@@ -68,6 +70,10 @@ fn nothing_is_looked_for_row_by_row_or_sorted() {
         (
             OVERDUE.to_owned(),
             "SEARCH recipient USING INDEX recipient_deadline (deadline<?)",
+        ),
+        (
+            REST.to_owned(),
+            "SEARCH recipient USING PRIMARY KEY (message=?)",
         ),
         (
             QUEUED.to_owned(),
@@ -204,6 +210,7 @@ async fn a_large_queue_is_worked_through_at_the_same_pace() {
         otherwise,
         total,
         after: "mx d5".to_owned(),
+        ..Wanted::default()
     };
     // What is due beside the big lane, through all lanes.
     let few = spool
