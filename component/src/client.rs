@@ -106,6 +106,7 @@ impl Convert<wit::Action> for own::Action {
             Self::Content(span) => wit::Action::Content(span.convert()),
             Self::Insert(octets) => wit::Action::Insert(octets),
             Self::Pass(length) => wit::Action::Pass(length),
+            Self::Rewind => wit::Action::Rewind,
             Self::Settled(index, outcome) => wit::Action::Settled((index, outcome.convert())),
             Self::Done => wit::Action::Done,
             Self::Failed(failure) => wit::Action::Failed(failure.convert()),

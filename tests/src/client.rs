@@ -16,8 +16,8 @@ use pillarbox_protocol::contract::client::{
     Action, Credentials, EightBit, Loss, Outcome, Progress, Settings, Stage, TlsPolicy, Verdict,
 };
 use pillarbox_protocol::contract::{
-    BodyType, ContentFacts, DsnReturn, Envelope, ForwardPath, MOST_ACTIONS, Mechanism, Notify,
-    Reply, ReversePathParameters, TlsFacts,
+    BodyType, ContentFacts, DeliverBy, DsnReturn, Envelope, ForwardPath, MOST_ACTIONS, Mechanism,
+    Notify, Reply, ReversePathParameters, TlsFacts,
 };
 use std::collections::VecDeque;
 
@@ -94,6 +94,7 @@ pub fn play<S: ClientSessions>(
         shown: String::new(),
         events: VecDeque::new(),
         content: Vec::new(),
+        message: Vec::new(),
         supply: Vec::new(),
         handshake: false,
         closed: false,
@@ -173,6 +174,15 @@ fn settings(transcript: &Transcript) -> Result<(Settings, Option<Credentials>, b
             }
             "clear-text" => settings.clear_text = yes()?,
             "lmtp" => settings.lmtp = yes()?,
+            "chunking" => settings.chunking = yes()?,
+            "proven" => settings.proven = yes()?,
+            "eight-bit" => {
+                settings.eight_bit = match value.as_str() {
+                    "refuse" => EightBit::Refuse,
+                    "convert" => EightBit::Convert,
+                    _ => return Err(wrong()),
+                }
+            }
             "verified" => verified = yes()?,
             "credentials" => {
                 let (user, secret) = value.split_once(' ').ok_or_else(wrong)?;
@@ -204,7 +214,9 @@ struct Dialogue<S> {
     events: VecDeque<String>,
     /// The message that the next `SUBMIT` hands over.
     content: Vec<u8>,
-    /// What is left of the message being sent.
+    /// The message being sent.
+    message: Vec<u8>,
+    /// What is left of it.
     supply: Vec<u8>,
     handshake: bool,
     closed: bool,
@@ -297,6 +309,14 @@ impl<S: ClientSession> Dialogue<S> {
                     asked = true;
                 }
                 Action::Hungry => hungry = true,
+                Action::Pass(length) => {
+                    let length = usize::try_from(length)
+                        .ok()
+                        .filter(|length| *length <= self.supply.len())
+                        .ok_or("more content passes than there is")?;
+                    self.output.extend(self.supply.drain(..length));
+                }
+                Action::Rewind => self.supply.clone_from(&self.message),
                 Action::Ready(_) => self.events.push_back("ready".into()),
                 Action::Settled(index, outcome) => self.events.push_back(settled(index, &outcome)),
                 Action::Done => self.events.push_back("done".into()),
@@ -313,9 +333,7 @@ impl<S: ClientSession> Dialogue<S> {
                 Action::StartTls => self.handshake = true,
                 Action::Close => self.closed = true,
                 Action::Report(_) => {}
-                other @ (Action::Derive(_) | Action::Pass(_)) => {
-                    return Err(format!("not in these transcripts: {other:?}"));
-                }
+                Action::Derive(_) => return Err("PBKDF2 in a transcript".into()),
             }
         }
         if asked {
@@ -351,12 +369,12 @@ impl<S: ClientSession> Dialogue<S> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Command(pattern) => self.expect_line(pattern),
+            Step::Octets(octets) => self.expect_octets(octets),
             Step::Trace(shown) if *shown == self.shown => Ok(()),
             Step::Trace(_) => Err(format!("a trace shows: {}", self.shown)),
             Step::Event(expected) => self.expect_event(expected),
             Step::Content(line) => {
                 self.content.extend_from_slice(&octets(line)?);
-                self.content.extend_from_slice(b"\r\n");
                 Ok(())
             }
             Step::Submit(envelope) => self.submit(envelope),
@@ -405,6 +423,14 @@ impl<S: ClientSession> Dialogue<S> {
         }
     }
 
+    fn expect_octets(&mut self, octets: &[u8]) -> Result<(), String> {
+        if !self.output.starts_with(octets) {
+            return Err(self.unexpected());
+        }
+        self.output.drain(..octets.len());
+        Ok(())
+    }
+
     fn expect_event(&mut self, expected: &str) -> Result<(), String> {
         let came = self
             .events
@@ -418,8 +444,9 @@ impl<S: ClientSession> Dialogue<S> {
     }
 
     fn submit(&mut self, text: &str) -> Result<(), String> {
-        self.supply = std::mem::take(&mut self.content);
-        let facts = content_facts(&self.supply);
+        self.message = std::mem::take(&mut self.content);
+        self.supply.clone_from(&self.message);
+        let facts = content_facts(&self.message);
         let progress = self.session.submit(envelope(text)?, facts)?;
         self.carry_out(progress, &[])
     }
@@ -484,6 +511,11 @@ fn content_facts(content: &[u8]) -> ContentFacts {
             b'\n' => at == 0 || content[at - 1] != b'\r',
             _ => false,
         }),
+        binary: content.contains(&0)
+            || content
+                .split(|octet| *octet == b'\n')
+                .any(|line| line.len() > 999),
+        signed: content.starts_with(b"DKIM-Signature:"),
         ..ContentFacts::default()
     }
 }
@@ -501,6 +533,15 @@ fn envelope(text: &str) -> Result<Envelope, String> {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         match (key, value) {
             ("body", "8BITMIME") => parameters.body = BodyType::EightBitMime,
+            ("body", "BINARYMIME") => parameters.body = BodyType::BinaryMime,
+            ("requiretls", "") => parameters.require_tls = true,
+            ("priority", _) => {
+                parameters.priority = Some(value.parse().map_err(|_| format!("{word}?"))?);
+            }
+            ("holdfor", _) => {
+                parameters.hold_for = Some(value.parse().map_err(|_| format!("{word}?"))?);
+            }
+            ("by", _) => parameters.deliver_by = Some(deliver_by(value)?),
             ("smtputf8", "") => parameters.smtputf8 = true,
             ("ret", "FULL") => parameters.ret = Some(DsnReturn::Full),
             ("ret", "HDRS") => parameters.ret = Some(DsnReturn::Headers),
@@ -520,6 +561,16 @@ fn envelope(text: &str) -> Result<Envelope, String> {
             .collect::<Result<_, _>>()?,
         protocol: "ESMTP".into(),
         greeted: String::new(),
+    })
+}
+
+/// `SECONDS;N` or `SECONDS;R`, and `T` for a trace.
+fn deliver_by(text: &str) -> Result<DeliverBy, String> {
+    let (seconds, mode) = text.split_once(';').ok_or("by needs a mode")?;
+    Ok(DeliverBy {
+        seconds: seconds.parse().map_err(|_| format!("by={text}?"))?,
+        notify: mode.starts_with('N'),
+        trace: mode.ends_with('T'),
     })
 }
 

@@ -260,7 +260,7 @@ fields!(wit_client::Failure, own_client::Failure, stage reply text temporary);
 variants!(
     wit_client::Action,
     own_client::Action,
-    nothing StartTls Hungry Done Close,
+    nothing StartTls Hungry Rewind Done Close,
     one Send Authenticate Derive Ready Content Insert Pass Failed Report,
     two Confide Settled
 );

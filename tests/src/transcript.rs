@@ -9,12 +9,13 @@
 //! | `HAS: line` | the last EHLO reply lists exactly this | - |
 //! | `LACKS: KEYWORD` | the last EHLO reply lists no such keyword | - |
 //! | `C: line` | what the scripted client sends | what the session must send |
-//! | `c: octets` | the same, without CRLF | - |
+//! | `c: octets` | the same, without CRLF | the same, without CRLF |
 //! | `T: text` | - | what a trace shows instead of the last `C:` line |
 //! | `Q: question` | what the host is asked | - |
 //! | `A: answer` | what the host answers | - |
 //! | `E: key value` | the envelope at the `Q: store` that follows | an event: `settled 0 accepted` |
 //! | `M: line` | content at the `Q: store` that follows | content of the `SUBMIT` that follows |
+//! | `m: octets` | - | the same, without CRLF |
 //! | `SUBMIT sender -> recipient, …` | - | the caller's next message |
 //! | `TLS` | a handshake happens here | the same |
 //! | `DISMISS why` | the host ends the session | - |
@@ -42,6 +43,8 @@ pub enum Step {
     ClientSays(Vec<u8>),
     /// `C:` as the session's own line (client role).
     Command(Pattern),
+    /// `c:` as octets that come next (client role).
+    Octets(Vec<u8>),
     /// `T:`.
     Trace(String),
     /// `Q:`.
@@ -50,7 +53,7 @@ pub enum Step {
     Answer(String),
     /// `E:`.
     Event(String),
-    /// `M:`.
+    /// `M:`, or `m:` without CRLF, as octets are written.
     Content(String),
     /// `SUBMIT`.
     Submit(String),
@@ -169,7 +172,12 @@ impl Step {
     fn expects(&self) -> bool {
         matches!(
             self,
-            Self::Reply(_) | Self::Command(_) | Self::Question(_) | Self::Event(_) | Self::Close
+            Self::Reply(_)
+                | Self::Command(_)
+                | Self::Octets(_)
+                | Self::Question(_)
+                | Self::Event(_)
+                | Self::Close
         )
     }
 }
@@ -201,6 +209,7 @@ fn step(line: &str, role: Role) -> Result<(usize, Step), String> {
         ("C", Role::Server) => Step::ClientSays(crlf(after)?),
         ("c", Role::Server) => Step::ClientSays(octets(after)?),
         ("s", Role::Client) => Step::ServerSays(octets(after)?),
+        ("c", Role::Client) => Step::Octets(octets(after)?),
         ("C", Role::Client) => Step::Command(Pattern::read(after)?),
         ("HAS", Role::Server) => Step::Has(argument()?),
         ("LACKS", Role::Server) => Step::Lacks(argument()?),
@@ -208,7 +217,9 @@ fn step(line: &str, role: Role) -> Result<(usize, Step), String> {
         ("A", Role::Server) => Step::Answer(argument()?),
         ("T", Role::Client) => Step::Trace(argument()?),
         ("E", _) => Step::Event(argument()?),
-        ("M", _) => Step::Content(after.into()),
+        ("M", Role::Server) => Step::Content(after.into()),
+        ("M", Role::Client) => Step::Content(format!("{after}\\r\\n")),
+        ("m", Role::Client) => Step::Content(after.into()),
         ("SUBMIT", Role::Client) => Step::Submit(argument()?),
         ("DISMISS", Role::Server) => Step::Dismiss(argument()?),
         ("LOST", Role::Client) => Step::Lost(argument()?),

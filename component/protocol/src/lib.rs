@@ -9,6 +9,7 @@
 //!   scram       arithmetic of SCRAM            RFC 5802 section 3
 //!   server/     the submission server          RFC 6409, RFC 5321
 //!   client/     the submitter and relay        RFC 6409, RFC 5321
+//!   conversion/ content for lesser servers     RFC 6152 section 3, RFC 2045
 //!   verifier/   what checks a proof            [MS-NLMP], RFC 2195, RFC 5802
 //! ```
 //!
@@ -26,6 +27,7 @@ extern crate std;
 pub mod client;
 pub mod content;
 pub mod contract;
+pub mod conversion;
 pub mod environment;
 pub mod extension;
 pub mod ntlm;

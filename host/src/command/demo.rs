@@ -7,8 +7,8 @@ use super::{failed, serve};
 use crate::config::Config;
 use crate::embedded;
 use crate::outbound::{
-    CredentialsError, Dialogue, Login, Provider, Security, Side, Target, Timeouts, Trace, Trust,
-    resolve,
+    CredentialsError, Dialogue, Login, Provider, Security, Side, Target, Timeouts, Trace, Transfer,
+    Trust, resolve,
 };
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Verdict};
@@ -192,6 +192,8 @@ async fn submit_all(
         trust,
         hostname: Some("printer.demo.example".into()),
         lmtp: false,
+        transfer: Transfer::default(),
+        proven: true,
         resolver: resolve::system().map_err(|error| super::chain(&error))?,
         timeouts: Timeouts::default(),
     };
@@ -320,7 +322,7 @@ async fn submit(
     let mut dialogue = Dialogue::open(build, target, &login, Some(Box::new(Shown)))
         .await
         .map_err(|error| super::chain(&error))?;
-    let mut content = message.as_bytes();
+    let mut content = std::io::Cursor::new(message);
     let outcomes = dialogue.submit(&envelope, &facts, &mut content).await;
     dialogue.quit().await;
     match outcomes.as_slice() {

@@ -29,7 +29,7 @@ pub use sendmail::sendmail;
 
 use super::failed;
 use clap::ValueEnum;
-use hand_over::{Dsn, Envelope, Order};
+use hand_over::{Dsn, Envelope, Order, Wishes};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -62,6 +62,22 @@ pub struct Arguments {
     /// Envelope identifier, repeated in reports about this message (RFC 3461).
     #[arg(long, value_name = "ID")]
     envid: Option<String>,
+    /// Every server on the way must use TLS with a verified certificate, or the message comes back
+    /// (REQUIRETLS, RFC 8689).
+    #[arg(long)]
+    require_tls: bool,
+    /// Priority from -9 to 9, where the server offers MT-PRIORITY (RFC 6710).
+    #[arg(long, value_name = "N", allow_hyphen_values = true,
+          value_parser = clap::value_parser!(i8).range(-9..=9))]
+    priority: Option<i8>,
+    /// The server is to hold the message for so many seconds (FUTURERELEASE, RFC 4865); one that
+    /// cannot is not sent it.
+    #[arg(long, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=999_999_999))]
+    hold_for: Option<u32>,
+    /// The file is binary content and goes bit for bit, its line ends too (BINARYMIME, RFC 3030).
+    #[arg(long)]
+    binary: bool,
     /// Show the dialogue on standard error, without secrets.
     #[arg(long)]
     trace: bool,
@@ -142,10 +158,19 @@ fn prepare(arguments: &Arguments) -> Result<(Order, Vec<u8>), Refusal> {
             reverse_path,
             recipients,
             dsn,
+            wishes: Wishes {
+                require_tls: arguments.require_tls,
+                priority: arguments.priority,
+                hold_for: arguments.hold_for,
+                binary: arguments.binary,
+            },
         },
         trace: arguments.trace,
     };
     let octets = message::read(file.as_deref()).map_err(Refusal::Failed)?;
+    if arguments.binary {
+        return Ok((order, octets));
+    }
     let content = message::to_crlf(&octets)
         .map_err(|error| Refusal::Failed(format!("{}: {error}", named(file.as_ref()))))?;
     Ok((order, content))
@@ -228,5 +253,34 @@ mod tests {
         assert!(parse(&format!("{SERVER} --to a@b --notify never,delay")).is_err());
         assert!(parse(&format!("{SERVER} --to a@b --auth scram")).is_err());
         assert!(parse(&format!("{SERVER} --to a@b --auth NTLM")).is_ok());
+        assert!(parse(&format!("{SERVER} --to a@b --priority 10")).is_err());
+        assert!(parse(&format!("{SERVER} --to a@b --hold-for 0")).is_err());
+        assert!(parse(&format!("{SERVER} --to a@b --eight-bit maybe")).is_err());
+    }
+
+    #[test]
+    fn what_is_asked_of_the_server_reaches_the_envelope() {
+        let scratch = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(scratch.path(), b"\0\n\r").unwrap();
+        let words = format!(
+            "{SERVER} --tls off --to a@b --require-tls --priority -3 --hold-for 60 --binary \
+             --eight-bit convert --chunking -- {}",
+            scratch.path().display()
+        );
+        let Ok((order, content)) = prepare(&parse(&words).unwrap()) else {
+            panic!("{words}");
+        };
+        assert_eq!(
+            order.envelope.wishes,
+            Wishes {
+                require_tls: true,
+                priority: Some(-3),
+                hold_for: Some(60),
+                binary: true
+            }
+        );
+        assert!(order.target.transfer.convert && order.target.transfer.chunking);
+        // Bit for bit.
+        assert_eq!(content, b"\0\n\r");
     }
 }

@@ -156,6 +156,8 @@ pub static ROUTE: Shape = Shape {
         "tls-name",
         "tls-authorities",
         "auth",
+        "eight-bit",
+        "chunking",
         "connections",
         "connections-per-destination",
         "messages-per-connection",

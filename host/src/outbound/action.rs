@@ -3,15 +3,40 @@
 use super::dialogue::{Dialogue, Wants};
 use super::wire::Wire;
 use crate::sandbox::SandboxError;
-use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress, Stage};
+use crate::sandbox::v0_1::client::{Action, Failure, Loss, Progress, Stage, Verdict};
 use crate::sandbox::v0_1::types::Phase;
+use std::collections::VecDeque;
 use tokio::time::Instant;
+
+/// `wit/submission.wit`: a message is read again twice at most.
+const MOST_REWINDS: u32 = 2;
 
 /// Octets for the wire, gathered from one call's actions.
 #[derive(Default)]
 struct Sending {
     octets: Vec<u8>,
     content: bool,
+    /// From the first octets of the message on that the session does not see.
+    later: VecDeque<Piece>,
+}
+
+/// A piece of what goes to the server.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// These octets.
+    Octets(Vec<u8>),
+    /// The message's next octets.
+    Message(u64),
+}
+
+impl Sending {
+    fn add(&mut self, octets: &[u8]) {
+        match self.later.back_mut() {
+            None => self.octets.extend_from_slice(octets),
+            Some(Piece::Octets(last)) => last.extend_from_slice(octets),
+            Some(Piece::Message(_)) => self.later.push_back(Piece::Octets(octets.to_vec())),
+        }
+    }
 }
 
 impl Dialogue {
@@ -25,9 +50,12 @@ impl Dialogue {
         if self.wants == Wants::Message && !self.insist().await? {
             return Ok(());
         }
-        self.give(&sending).await?;
+        self.give(&sending.octets, sending.content).await?;
         if self.wants == Wants::Nothing {
             self.wire.close().await;
+        } else if !sending.later.is_empty() {
+            self.passing = true;
+            self.later = sending.later;
         }
         Ok(())
     }
@@ -86,11 +114,11 @@ impl Dialogue {
         match action {
             Action::Send(octets) => {
                 self.scribe.sent(&octets);
-                sending.octets.extend_from_slice(&octets);
+                sending.add(&octets);
             }
             Action::Confide((octets, shown)) => {
                 self.scribe.confided(&octets, &shown);
-                sending.octets.extend_from_slice(&octets);
+                sending.add(&octets);
             }
             Action::StartTls if self.tls.is_none() => return Ok(Some(Wants::Handshake)),
             Action::StartTls => return Err(SandboxError::violation("STARTTLS under TLS")),
@@ -110,20 +138,29 @@ impl Dialogue {
                     .get(from..from + span.length as usize)
                     .ok_or_else(|| SandboxError::violation("content that was not supplied"))?;
                 self.scribe.content(run.len());
-                sending.octets.extend_from_slice(run);
+                sending.add(run);
                 sending.content = true;
             }
             Action::Insert(octets) => {
                 self.scribe.content(octets.len());
-                sending.octets.extend_from_slice(&octets);
+                sending.add(&octets);
                 sending.content = true;
             }
-            Action::Pass(_) => {
-                return Err(SandboxError::violation(
-                    "content unseen, though nothing is binary",
-                ));
+            // Which chunk it is in, the trace says with the command before it.
+            Action::Pass(length) => sending.later.push_back(Piece::Message(length)),
+            Action::Rewind => {
+                self.rewinds += 1;
+                if self.rewinds > MOST_REWINDS {
+                    return Err(SandboxError::violation("it reads the message too often"));
+                }
+                self.rewind = true;
+                self.supplied = false;
             }
             Action::Settled((index, mut outcome)) => {
+                // CL-ambiguous: the session cannot know that what it let pass has not all gone.
+                if self.passing && outcome.verdict == Verdict::Unknown {
+                    outcome.verdict = Verdict::Deferred;
+                }
                 if let Some(reply) = &mut outcome.reply {
                     self.scribe.mask(reply);
                 }
@@ -167,17 +204,17 @@ impl Dialogue {
         self.failure.get_or_insert(Box::new(failure));
     }
 
-    /// One write for one call.
-    async fn give(&mut self, sending: &Sending) -> Result<(), SandboxError> {
-        if sending.octets.is_empty() {
+    /// One write for one call, or for one run of a message.
+    pub(super) async fn give(&mut self, octets: &[u8], content: bool) -> Result<(), SandboxError> {
+        if octets.is_empty() {
             return Ok(());
         }
-        let within = if sending.content {
+        let within = if content {
             self.target.timeouts.content
         } else {
             self.target.timeouts.command
         };
-        let Err(error) = self.wire.give(&sending.octets, within).await else {
+        let Err(error) = self.wire.give(octets, within).await else {
             return Ok(());
         };
         // The server's last words may have arrived: they say more than the broken pipe.

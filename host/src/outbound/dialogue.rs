@@ -6,11 +6,13 @@
 //!   wants ---+-- Credentials --- authenticate-+--> carry out the actions --> wants
 //!            +-- Derivation ---- derive ------+
 //!            +-- Run ----------- feed --------+
+//!   later -- pass, before anything that it wants
 //!            +-- Message, Nothing: back to the caller
 //! ```
 
+use super::action::Piece;
 use super::authenticate::Authentication;
-use super::feed::Content;
+use super::feed::{Content, Source};
 use super::trace::Scribe;
 use super::wire::Wire;
 use super::{Login, Target};
@@ -20,7 +22,7 @@ use crate::sandbox::v0_1::client::{Failure, Loss, Offer, Outcome, Stage, Verdict
 use crate::sandbox::v0_1::types::{
     ContentFacts, Envelope, Mechanism, Phase, Reply, ScramSalt, TlsFacts,
 };
-use tokio::io::AsyncRead;
+use std::collections::VecDeque;
 use tokio::time::Instant;
 
 /// What the session wants next.
@@ -70,8 +72,16 @@ pub struct Dialogue {
     pub(super) failure: Option<Box<Failure>>,
     /// Of the message being submitted, by index in its envelope.
     pub(super) outcomes: Vec<Option<Outcome>>,
-    /// The end of the message has been given to the session.
+    /// The end of the message has been given to the session, or to the server.
     pub(super) supplied: bool,
+    /// The message is to be read from its first octet.
+    pub(super) rewind: bool,
+    /// How often it was.
+    pub(super) rewinds: u32,
+    /// What goes to the server before anything else, in order.
+    pub(super) later: VecDeque<Piece>,
+    /// Content goes past the session, and has not all gone.
+    pub(super) passing: bool,
     pub(super) authentication: Authentication,
 }
 
@@ -109,10 +119,12 @@ impl Dialogue {
         &mut self,
         envelope: &Envelope,
         facts: &ContentFacts,
-        content: &mut (dyn AsyncRead + Send + Unpin),
+        content: &mut dyn Source,
     ) -> Vec<Outcome> {
         self.outcomes = vec![None; envelope.forward_paths.len()];
         self.supplied = false;
+        self.rewind = false;
+        self.rewinds = 0;
         let content = Content::new(content, facts.size);
         if let Err(error) = self.transact(envelope, facts, content).await {
             self.give_up(&error).await;
@@ -197,6 +209,13 @@ impl Dialogue {
         mut content: Option<Content<'_>>,
     ) -> Result<(), SandboxError> {
         loop {
+            if !self.later.is_empty() {
+                match &mut content {
+                    Some(content) => self.pass(content).await?,
+                    None => return Err(SandboxError::violation("content without a message")),
+                }
+                continue;
+            }
             match self.wants.clone() {
                 Wants::Octets(phase) => self.hear(phase).await?,
                 Wants::Handshake => self.secure().await?,
@@ -215,6 +234,7 @@ impl Dialogue {
     pub(super) async fn lose(&mut self, how: Loss) -> Result<(), SandboxError> {
         self.wire = Wire::Gone;
         self.buffer.clear();
+        self.later.clear();
         let progress = self.session.lost(how)?;
         self.carry_out_last(progress).await?;
         self.wants = Wants::Nothing;
@@ -223,6 +243,7 @@ impl Dialogue {
 
     /// The component failed us.
     async fn give_up(&mut self, error: &SandboxError) {
+        self.later.clear();
         tracing::error!(server = self.target.host, %error, "a client session ended");
         self.wire.close().await;
         self.wants = Wants::Nothing;

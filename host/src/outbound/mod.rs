@@ -52,6 +52,7 @@ mod wire;
 
 pub use dialogue::Dialogue;
 pub use error::{OutboundError, Unopened, spoken, told};
+pub use feed::Source;
 pub use login::{CredentialsError, Login, Provider};
 pub use resolve::{Resolve, ResolveError};
 pub use timeouts::Timeouts;
@@ -76,6 +77,16 @@ pub enum Security {
     Implicit,
 }
 
+/// How content goes to a server that may not take it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transfer {
+    /// 8-bit content becomes quoted-printable or base64 where the server lacks 8BITMIME, and binary
+    /// content where it lacks BINARYMIME. Default no: it fails with 5.6.3 or 5.6.1 (CL-8bit).
+    pub convert: bool,
+    /// BDAT wherever the server offers CHUNKING. Default no: only for binary content (CL-bdat).
+    pub chunking: bool,
+}
+
 /// Where to go, and how.
 #[derive(Clone)]
 pub struct Target {
@@ -96,6 +107,11 @@ pub struct Target {
     pub hostname: Option<String>,
     /// LHLO, and a reply per recipient (RFC 2033).
     pub lmtp: bool,
+    /// How content goes.
+    pub transfer: Transfer,
+    /// The name was configured, or DNSSEC or MTA-STS proves it: REQUIRETLS asks for that (RFC 8689
+    /// section 4.2.1).
+    pub proven: bool,
     /// Who knows the addresses of `host`.
     pub resolver: Arc<dyn Resolve>,
     /// How long to wait for what.
@@ -112,6 +128,8 @@ impl fmt::Debug for Target {
             .field("tls_name", &self.tls_name)
             .field("hostname", &self.hostname)
             .field("lmtp", &self.lmtp)
+            .field("transfer", &self.transfer)
+            .field("proven", &self.proven)
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }

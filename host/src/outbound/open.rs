@@ -15,6 +15,7 @@ use crate::sandbox::client::ClientSession;
 use crate::sandbox::v0_1::client::{EightBit, Failure, Settings, Stage, TlsPolicy};
 use crate::sandbox::v0_1::types::Phase;
 use crate::sandbox::{Build, SandboxError};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -155,9 +156,13 @@ impl Dialogue {
             },
             mechanisms: login.mechanisms.clone(),
             clear_text: login.clear_text,
-            eight_bit: EightBit::Refuse,
-            chunking: false,
-            proven: true,
+            eight_bit: if target.transfer.convert {
+                EightBit::Convert
+            } else {
+                EightBit::Refuse
+            },
+            chunking: target.transfer.chunking,
+            proven: target.proven,
             lmtp: target.lmtp,
         };
         Ok(Self {
@@ -179,6 +184,10 @@ impl Dialogue {
             failure: None,
             outcomes: Vec::new(),
             supplied: false,
+            rewind: false,
+            rewinds: 0,
+            later: VecDeque::new(),
+            passing: false,
             authentication: Authentication::default(),
         })
     }

@@ -6,11 +6,12 @@ mod mechanisms;
 mod places;
 mod security;
 mod submission;
+mod transfer;
 
 use super::trace::{Side, Trace};
 use super::{
-    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts, Trust,
-    Unopened, resolve,
+    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts,
+    Transfer, Trust, Unopened, resolve,
 };
 use crate::sandbox::client::scan;
 use crate::sandbox::v0_1::client::{Credentials, Outcome, Stage, Verdict};
@@ -38,6 +39,8 @@ enum Step {
     Hear(&'static str),
     /// Reads up to the end of data.
     Content,
+    /// Reads so many octets.
+    Octets(usize),
     /// The TLS handshake, as server.
     Tls,
     /// Notes the name that the client gave in the handshake.
@@ -56,7 +59,7 @@ enum Step {
     /// Ends the connection and takes the next one.
     Next,
 }
-use Step::{Any, Content, Cut, Drip, Flood, Hear, Next, Say, Sni, Tls, Wait};
+use Step::{Any, Content, Cut, Drip, Flood, Hear, Next, Octets, Say, Sni, Tls, Wait};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -149,6 +152,8 @@ fn target(port: u16) -> Target {
         trust: Arc::new(Trust::anybody()),
         hostname: Some("client.example.org".into()),
         lmtp: false,
+        transfer: Transfer::default(),
+        proven: true,
         resolver: resolve::system().unwrap(),
         timeouts: Timeouts::default(),
     }
@@ -171,6 +176,16 @@ async fn play(door: Door, acceptor: TlsAcceptor, steps: Vec<Step>) -> Vec<String
                 heard.push(line.trim_end().to_owned());
             }
             Content => heard.push(read_to(&mut stream, &mut buffer, b"\r\n.\r\n").await),
+            Octets(count) => {
+                while buffer.len() < count {
+                    let mut room = [0; 4096];
+                    let length = stream.read(&mut room).await.unwrap();
+                    assert!(length > 0, "{} of {count} octets", buffer.len());
+                    buffer.extend_from_slice(&room[..length]);
+                }
+                let octets: Vec<u8> = buffer.drain(..count).collect();
+                heard.push(String::from_utf8_lossy(&octets).into_owned());
+            }
             Tls => match acceptor.accept(stream).await {
                 Ok(secured) => {
                     sni = secured.get_ref().1.server_name().map(str::to_owned);
@@ -271,7 +286,7 @@ async fn facts(content: &[u8]) -> ContentFacts {
 
 async fn submit(dialogue: &mut Dialogue, recipients: &[&str], content: &[u8]) -> Vec<Outcome> {
     let facts = facts(content).await;
-    let mut reader = content;
+    let mut reader = std::io::Cursor::new(content);
     dialogue
         .submit(&envelope(recipients), &facts, &mut reader)
         .await

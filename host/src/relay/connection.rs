@@ -165,6 +165,9 @@ fn target(shared: &Shared, next_hop: &NextHop, upstream: &Upstream) -> Target {
         trust: Arc::clone(&next_hop.trust),
         hostname: Some(shared.relay.hostname.clone()),
         lmtp: upstream.lmtp,
+        transfer: next_hop.transfer,
+        // A name from the MX records of DNS without DNSSEC may be anybody's.
+        proven: next_hop.is_configured(),
         resolver: Arc::clone(&shared.relay.resolver),
         timeouts: next_hop.timeouts,
     }

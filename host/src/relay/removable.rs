@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::begun::Removed;
+use crate::outbound::Source;
+use crate::spool::ContentStream;
 
 /// A reader that fails once the mark is set.
 pub(super) struct Removable<R> {
@@ -33,6 +35,12 @@ impl<R: AsyncRead + Unpin> AsyncRead for Removable<R> {
             return Poll::Ready(Err(io::Error::other("it was removed from the queue")));
         }
         Pin::new(&mut self.reader).poll_read(context, buffer)
+    }
+}
+
+impl Source for Removable<ContentStream> {
+    fn rewind(&mut self) {
+        self.reader.rewind();
     }
 }
 

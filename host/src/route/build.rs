@@ -85,6 +85,7 @@ fn next_hop(
             .map_err(|why| format!("route {} cannot be used: {why}", route.name))?,
         login,
         tokens,
+        transfer: route.transfer,
         connections: route.connections,
         timeouts: route.timeouts,
     })))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::oauth::{Bearer, Tokens};
-use crate::outbound::{Login, Security, Timeouts, Trust};
+use crate::outbound::{Login, Security, Timeouts, Transfer, Trust};
 
 /// Where a route hands messages to, and how.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct NextHop {
     pub login: Login,
     /// Where access tokens come from, if they are what proves it.
     pub tokens: Option<Arc<Tokens>>,
+    /// How content goes.
+    pub transfer: Transfer,
     /// How many connections, and for how long.
     pub connections: Connections,
     /// How long to wait for what.

@@ -105,6 +105,7 @@ fn lanes_are_one_a_route_or_one_a_domain() {
             trust: Arc::new(crate::outbound::Trust::anybody()),
             login: crate::outbound::Login::default(),
             tokens: None,
+            transfer: crate::outbound::Transfer::default(),
             connections: Connections {
                 most: 4,
                 ..Connections::default()

@@ -202,7 +202,9 @@ impl ClientSession {
                         return Err(format!("a span that ends at {end} of {supplied} octets"));
                     }
                 }
-                Action::Pass(_) => return Err("content unseen, though nothing is binary".into()),
+                Action::Pass(_) | Action::Rewind if !self.settled.contains(&false) => {
+                    return Err("content without a message".into());
+                }
                 Action::Done if self.settled.contains(&false) => {
                     return Err("done, but a recipient is not settled".into());
                 }

@@ -156,6 +156,7 @@ impl ContentReader {
     /// [`SpoolError`] as its cause.
     pub fn into_reader(self) -> ContentStream {
         ContentStream {
+            start: self.clone(),
             piece: Vec::new(),
             taken: 0,
             step: Step::Next(self),
@@ -216,6 +217,8 @@ impl Stored {
 /// Content as a stream of octets.
 #[derive(Debug)]
 pub struct ContentStream {
+    /// Where [`rewind`](Self::rewind) goes back to.
+    start: ContentReader,
     piece: Vec<u8>,
     /// How much of it was taken.
     taken: usize,
@@ -259,6 +262,13 @@ impl AsyncRead for ContentStream {
 }
 
 impl ContentStream {
+    /// Goes back to where the stream began.
+    pub fn rewind(&mut self) {
+        self.piece.clear();
+        self.taken = 0;
+        self.step = Step::Next(self.start.clone());
+    }
+
     /// Gets the next piece. Whether there is one.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<IoResult<bool>> {
         let (reader, piece) = match std::mem::replace(&mut self.step, Step::End) {
@@ -399,6 +409,13 @@ mod tests {
                 }
                 assert_eq!(read, octets);
                 assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+                stream.rewind();
+                let mut again = vec![0; 10];
+                stream.read_exact(&mut again).await.unwrap();
+                stream.rewind();
+                again.clear();
+                stream.read_to_end(&mut again).await.unwrap();
+                assert_eq!(again, octets);
             }
         }
         let boxed: Box<dyn AsyncRead + Send + Unpin> =

@@ -63,6 +63,8 @@ pub struct Row {
     pub size: usize,
     /// Octets above 127 in the body.
     pub eight_bit: bool,
+    /// The content comes as quoted-printable: what it decodes to is what was submitted.
+    pub converted: bool,
     /// Parameters of MAIL.
     pub mail: &'static str,
     /// Parameters of each RCPT.
@@ -103,6 +105,7 @@ impl Row {
             messages: 1,
             size: 0,
             eight_bit: false,
+            converted: false,
             mail: "",
             rcpt: "",
             sender: Sender::Local,

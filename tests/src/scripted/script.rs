@@ -27,7 +27,9 @@ pub enum At {
     Rcpt(&'static str),
     /// DATA.
     Data,
-    /// The final dot.
+    /// A chunk that is not the last.
+    Chunk,
+    /// The final dot, or the last chunk.
     End,
     /// RSET.
     Rset,

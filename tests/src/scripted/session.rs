@@ -45,6 +45,8 @@ struct Session<'a> {
     mail: String,
     accepted: Vec<String>,
     refused: usize,
+    /// What came by BDAT (RFC 3030).
+    chunks: Vec<u8>,
 }
 
 /// Until the connection is over; how it ended.
@@ -57,6 +59,7 @@ pub(super) async fn run(shared: &Shared, number: usize, stream: TcpStream) -> St
         mail: String::new(),
         accepted: Vec::new(),
         refused: 0,
+        chunks: Vec::new(),
     };
     match session.converse().await {
         Ok(()) => "closed".into(),
@@ -104,6 +107,7 @@ impl Session<'_> {
                 "MAIL" => self.mail(&line).await?,
                 "RCPT" => self.rcpt(&line).await?,
                 "DATA" => self.data().await?,
+                "BDAT" => self.bdat(argument).await?,
                 "RSET" => {
                     self.reset();
                     self.reply(At::Rset, "250 2.0.0 ok").await?;
@@ -121,6 +125,7 @@ impl Session<'_> {
         self.mail.clear();
         self.accepted.clear();
         self.refused = 0;
+        self.chunks.clear();
     }
 
     fn is_secure(&self) -> bool {
@@ -213,6 +218,34 @@ impl Session<'_> {
             return Ok(());
         }
         let octets = self.content().await?;
+        self.take(octets).await
+    }
+
+    /// A chunk (RFC 3030 section 2): so many octets, whatever they are.
+    async fn bdat(&mut self, argument: &str) -> Result<(), End> {
+        let (size, last) = argument.split_once(' ').unwrap_or((argument, ""));
+        let size: usize = size.parse().map_err(|_| format!("BDAT {argument}"))?;
+        while self.input.len() < size {
+            if let Err(end) = self.fill().await {
+                let come = self.chunks.len() + self.input.len();
+                self.shared.seen().cut_short.push(come);
+                return Err(end);
+            }
+        }
+        self.chunks.extend(self.input.drain(..size));
+        if self.accepted.is_empty() {
+            return self.say("554 5.5.1 no valid recipients").await;
+        }
+        if last.is_empty() {
+            drop(self.reply(At::Chunk, "250 2.0.0 have it").await?);
+            return Ok(());
+        }
+        let octets = std::mem::take(&mut self.chunks);
+        self.take(octets).await
+    }
+
+    /// The content is complete.
+    async fn take(&mut self, octets: Vec<u8>) -> Result<(), End> {
         let recipients = std::mem::take(&mut self.accepted);
         let place = {
             let mut seen = self.shared.seen();

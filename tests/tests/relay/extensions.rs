@@ -2,7 +2,7 @@
 
 use pillarbox_tests::relaying::Row;
 use pillarbox_tests::relaying::row::Want;
-use pillarbox_tests::scripted::{At, Script, Seen};
+use pillarbox_tests::scripted::{Act, At, Script, Seen};
 
 pub fn rows() -> Vec<Row> {
     vec![
@@ -34,6 +34,60 @@ pub fn rows() -> Vec<Row> {
         .with(|row| row.eight_bit = true)
         .failed("5.6.3", "")
         .check(|seen| heard(seen, "MAIL FROM", false)),
+        Row::new(
+            "no 8BITMIME, content with eight bits, and a route that converts",
+            good().offers(&["SIZE"]),
+        )
+        .route("eight-bit = \"convert\"")
+        .with(|row| {
+            row.eight_bit = true;
+            row.converted = true;
+        })
+        .attempts(1..=1)
+        .check(|seen| heard(seen, "BODY=", false)),
+        Row::new(
+            "CHUNKING, and a route that uses it",
+            good().offers_too("CHUNKING"),
+        )
+        .route("chunking = true")
+        .size(3_000_000)
+        .attempts(1..=1)
+        .check(|seen| {
+            heard(seen, "BDAT 1048576", true)?;
+            heard(seen, " LAST", true)?;
+            heard(seen, "DATA", false)
+        }),
+        Row::new(
+            "CHUNKING without PIPELINING, eight bits",
+            good().offers(&["8BITMIME", "CHUNKING"]),
+        )
+        .route("chunking = true")
+        .with(|row| row.eight_bit = true)
+        .size(2_000_000)
+        .attempts(1..=1)
+        .check(|seen| heard(seen, "BODY=8BITMIME", true)),
+        Row::new(
+            "CHUNKING, and a route that is not told",
+            good().offers_too("CHUNKING"),
+        )
+        .attempts(1..=1)
+        .check(|seen| heard(seen, "BDAT", false)),
+        Row::new(
+            "a refused chunk",
+            good()
+                .offers_too("CHUNKING")
+                .says(At::Chunk, "554 5.7.1 not this"),
+        )
+        .route("chunking = true")
+        .size(3_000_000)
+        .failed("5.7.1", "554 & not this"),
+        Row::new(
+            "the connection is closed within a chunk",
+            good().offers_too("CHUNKING").at(At::Chunk, [Act::Close]),
+        )
+        .route("chunking = true")
+        .size(3_000_000)
+        .deferred(""),
         Row::new("8BITMIME, and content with eight bits", good())
             .with(|row| row.eight_bit = true)
             .attempts(1..=1)

@@ -119,11 +119,13 @@ impl Limits {
                 // RFC 9422 section 3: limits that are not known are ignored.
                 _ => continue,
             };
-            // RFC 9422 section 4: one to six digits, more than zero.
+            // RFC 9422 section 4: one to six digits, the first not zero.
             let value = value.filter(|value| {
-                (1..=6).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_digit())
+                (1..=6).contains(&value.len())
+                    && value.bytes().all(|octet| octet.is_ascii_digit())
+                    && !value.starts_with('0')
             })?;
-            *limit = Some(value.parse().ok().filter(|&limit| limit > 0)?);
+            *limit = Some(value.parse().ok()?);
         }
         Some(limits)
     }
@@ -228,6 +230,7 @@ mod tests {
             "LIMITS RCPTMAX=20 MAILMAX=",
             "LIMITS RCPTMAX=20 MAILMAX",
             "LIMITS RCPTMAX=20 MAILMAX=+5",
+            "LIMITS RCPTMAX=20 MAILMAX=05",
             "LIMITS",
         ] {
             assert_eq!(read(&[line]).limits, Limits::default(), "{line}");

@@ -7,13 +7,56 @@ use super::{
     submit::Transaction,
 };
 use crate::{
+    content::stuffing::Stuffing,
     contract::{
         Fault, MOST_OCTETS, Reply,
         client::{Action, Progress, Stage},
     },
+    conversion::{Plan, Rewriter},
     environment::Environment,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
+
+/// The content of one message on its way by DATA.
+pub(super) struct Feed {
+    stuffing: Stuffing,
+    rewriter: Option<Box<Rewriter>>,
+}
+
+impl Feed {
+    /// Before the first octet; converted if there is a plan for it.
+    pub(super) fn new(plan: Option<Plan>) -> Self {
+        Self {
+            stuffing: Stuffing::new(),
+            rewriter: plan.map(|plan| Box::new(Rewriter::new(plan))),
+        }
+    }
+
+    fn take(&mut self, octets: &[u8], last: bool, actions: &mut Vec<Action>) -> Result<(), Fault> {
+        let Some(rewriter) = &mut self.rewriter else {
+            // R5321-4.5.2-b, OX-C-8: nothing else is changed.
+            self.stuffing.take(octets, 0, actions);
+            if last {
+                self.stuffing.finish(actions);
+            }
+            return Ok(());
+        };
+        // The plan was made for this message, or the caller has another one now.
+        let another = |_| Fault::new("the message is not the one that was supplied before");
+        let mut converted = rewriter.take(octets).map_err(another)?;
+        if last && let Some(rewriter) = self.rewriter.take() {
+            converted.extend(rewriter.finish().map_err(another)?);
+        }
+        let mut stuffed = self.stuffing.stuffed(&converted);
+        if last {
+            stuffed.extend_from_slice(self.stuffing.end());
+        }
+        if !stuffed.is_empty() {
+            actions.push(Action::Insert(stuffed));
+        }
+        Ok(())
+    }
+}
 
 impl Session {
     /// The next run of the message, at most 65,536 octets; `last`: the message ends with it.
@@ -28,16 +71,17 @@ impl Session {
         }
         let mut actions = Vec::new();
         match core::mem::replace(&mut self.state, State::Closed) {
-            State::Content(transaction, mut stuffing) => {
-                // R5321-4.5.2-b, OX-C-8: nothing else is changed.
-                stuffing.take(octets, 0, &mut actions);
+            State::Content(transaction, mut feed) => {
+                feed.take(octets, last, &mut actions)?;
                 if last {
-                    stuffing.finish(&mut actions);
                     self.state = State::EndOfContent(transaction);
                 } else {
                     actions.push(Action::Hungry);
-                    self.state = State::Content(transaction, stuffing);
+                    self.state = State::Content(transaction, feed);
                 }
+            }
+            State::Preparing(preparation) => {
+                self.prepare(preparation, octets, last, &mut actions)?;
             }
             state => {
                 self.state = state;

@@ -2,7 +2,7 @@
 //! RFC 5321 section 4.1.1.11).
 
 use super::capabilities::Capabilities;
-use crate::contract::{ContentFacts, DsnReturn, ForwardPath, Notify, ReversePathParameters};
+use crate::contract::{BodyType, DeliverBy, DsnReturn, ForwardPath, Notify, ReversePathParameters};
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write as _;
 
@@ -10,8 +10,10 @@ use core::fmt::Write as _;
 pub struct Circumstances<'a> {
     /// What the server can do.
     pub capabilities: &'a Capabilities,
-    /// Facts of the content.
-    pub facts: &'a ContentFacts,
+    /// Octets of the content as it goes.
+    pub size: u64,
+    /// What the content is as it goes.
+    pub body: BodyType,
     /// The transaction needs SMTPUTF8.
     pub smtputf8: bool,
     /// We have authenticated.
@@ -26,18 +28,21 @@ pub fn mail(
 ) -> String {
     let Circumstances {
         capabilities,
-        facts,
+        size,
+        body,
         smtputf8,
         authenticated,
     } = circumstances;
     let mut command = format!("MAIL FROM:<{path}>");
     // R1870-6.2: exact.
     if capabilities.has("SIZE") {
-        add(&mut command, "SIZE", &format!("{}", facts.size));
+        add(&mut command, "SIZE", &format!("{size}"));
     }
-    // RFC 6152 section 3 (R6152-3-c).
-    if capabilities.has("8BITMIME") && (facts.header_eight_bit || facts.body_eight_bit) {
-        add(&mut command, "BODY", "8BITMIME");
+    // RFC 6152 section 3 (R6152-3-c), RFC 3030 section 3 (R3030-3-b); 7BIT is what none means.
+    match body {
+        BodyType::SevenBit => {}
+        BodyType::EightBitMime => add(&mut command, "BODY", "8BITMIME"),
+        BodyType::BinaryMime => add(&mut command, "BODY", "BINARYMIME"),
     }
     // RFC 6531 section 3.4: no value.
     if *smtputf8 {
@@ -68,7 +73,28 @@ pub fn mail(
     {
         add(&mut command, "MT-PRIORITY", &format!("{priority}"));
     }
+    // RFC 2852 section 4: the time that is left now.
+    if let Some(by) = &parameters.deliver_by
+        && capabilities.has("DELIVERBY")
+    {
+        add(&mut command, "BY", &deliver_by(by));
+    }
+    // RFC 4865 section 4
+    if let Some(seconds) = parameters.hold_for
+        && capabilities.has("FUTURERELEASE")
+    {
+        add(&mut command, "HOLDFOR", &format!("{seconds}"));
+    }
     command
+}
+
+/// RFC 2852 section 4: up to nine digits.
+fn deliver_by(by: &DeliverBy) -> String {
+    const MOST: i64 = 999_999_999;
+    let seconds = by.seconds.clamp(-MOST, MOST);
+    let mode = if by.notify { 'N' } else { 'R' };
+    let trace = if by.trace { "T" } else { "" };
+    format!("{seconds};{mode}{trace}")
 }
 
 /// `RCPT TO:<path> ...` without CRLF.
@@ -153,17 +179,18 @@ mod tests {
         parameters: &ReversePathParameters,
         authenticated: bool,
     ) -> String {
-        let facts = ContentFacts {
-            size: 321,
-            body_eight_bit: true,
-            ..ContentFacts::default()
+        let body = if keywords.contains(&"8BITMIME") {
+            BodyType::EightBitMime
+        } else {
+            BodyType::SevenBit
         };
         mail(
             "a@example.org",
             parameters,
             &Circumstances {
                 capabilities: &capabilities(keywords),
-                facts: &facts,
+                size: 321,
+                body,
                 smtputf8: keywords.contains(&"SMTPUTF8"),
                 authenticated,
             },
@@ -178,6 +205,11 @@ mod tests {
             require_tls: true,
             priority: Some(-3),
             hold_for: Some(60),
+            deliver_by: Some(DeliverBy {
+                seconds: -120,
+                notify: true,
+                trace: true,
+            }),
             ..ReversePathParameters::default()
         }
     }
@@ -194,13 +226,15 @@ mod tests {
                     "DSN",
                     "AUTH PLAIN",
                     "REQUIRETLS",
-                    "MT-PRIORITY"
+                    "MT-PRIORITY",
+                    "DELIVERBY 60",
+                    "FUTURERELEASE 1 2"
                 ],
                 &full(),
                 true
             ),
             "MAIL FROM:<a@example.org> SIZE=321 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=Q+2B1 \
-             AUTH=<> REQUIRETLS MT-PRIORITY=-3"
+             AUTH=<> REQUIRETLS MT-PRIORITY=-3 BY=-120;NT HOLDFOR=60"
         );
     }
 

@@ -6,9 +6,13 @@ use super::{
     capabilities::Capabilities,
     outcome,
     parameters::{self, Circumstances},
+    transfer::Transfer,
 };
 use crate::{
-    contract::{ContentFacts, Envelope, Fault, ForwardPath, TlsFacts, client::Outcome},
+    contract::{
+        ContentFacts, Envelope, Fault, ForwardPath, TlsFacts,
+        client::{Outcome, Settings},
+    },
     smtp::{domain::Domain, mailbox::Mailbox, xtext},
 };
 use alloc::{
@@ -24,6 +28,8 @@ pub struct Preflight<'a> {
     pub envelope: &'a Envelope,
     /// Facts of the content.
     pub facts: &'a ContentFacts,
+    /// What the session was told.
+    pub settings: &'a Settings,
     /// What the server can do.
     pub capabilities: &'a Capabilities,
     /// The connection's TLS layer.
@@ -37,6 +43,10 @@ pub struct Preflight<'a> {
 pub struct Plan {
     /// MAIL, without CRLF.
     pub mail: String,
+    /// How the content goes.
+    pub transfer: Transfer,
+    /// The server reports what becomes of the message (RFC 3461 section 5.2).
+    pub notifies: bool,
     /// For each recipient RCPT without CRLF, or what became of it without being tried.
     pub recipients: Vec<Result<String, Outcome>>,
 }
@@ -46,9 +56,8 @@ impl Preflight<'_> {
     /// take is an outcome: of one recipient in the plan, of all of them as `Err`.
     pub fn plan(&self) -> Result<Result<Plan, Outcome>, Fault> {
         self.check_parameters()?;
-        let refused = self.content_refused().or_else(|| self.tls_refused());
-        let reverse_path = match refused.map_or_else(|| self.reverse_path(), Err) {
-            Ok(path) => path,
+        let (transfer, reverse_path) = match self.offered() {
+            Ok(offered) => offered,
             Err(outcome) => return Ok(Err(outcome)),
         };
         let paths = self.forward_paths();
@@ -59,7 +68,8 @@ impl Preflight<'_> {
                 || paths.iter().flatten().any(|path| !path.is_ascii()));
         let circumstances = Circumstances {
             capabilities: self.capabilities,
-            facts: self.facts,
+            size: self.facts.size,
+            body: transfer.body,
             smtputf8,
             authenticated: self.authenticated,
         };
@@ -71,7 +81,20 @@ impl Preflight<'_> {
         Ok(Ok(Plan {
             mail: parameters::mail(&reverse_path, &self.envelope.parameters, &circumstances),
             recipients,
+            transfer,
+            notifies: self.capabilities.has("DSN") && !self.is_relayed_late(),
         }))
+    }
+
+    /// What holds for all recipients.
+    fn offered(&self) -> Result<(Transfer, String), Outcome> {
+        self.check_size()?;
+        self.check_header()?;
+        let transfer =
+            Transfer::choose(self.settings, self.envelope, self.facts, self.capabilities)?;
+        self.check_tls()?;
+        self.check_time()?;
+        Ok((transfer, self.reverse_path()?))
     }
 
     /// ENVID and ORCPT are sent as they came (R3461-5.2.1), so they must be words.
@@ -95,52 +118,72 @@ impl Preflight<'_> {
         Ok(())
     }
 
-    fn content_refused(&self) -> Option<Outcome> {
-        let facts = self.facts;
-        // RFC 5321 section 2.3.8 (R5321-2.3.8-d).
-        if facts.bare {
-            let text = "not sent: bare CR or LF in the content";
-            return Some(outcome::refused(554, (5, 6, 0), text));
+    /// RFC 1870 section 6.2 (R1870-6.2).
+    fn check_size(&self) -> Result<(), Outcome> {
+        match self.capabilities.max_size {
+            Some(most) if self.facts.size > most => {
+                let text = format!("not sent: the server takes {most} octets");
+                Err(outcome::refused(552, (5, 3, 4), &text))
+            }
+            _ => Ok(()),
         }
-        // RFC 1870 section 6.2 (R1870-6.2).
-        if let Some(most) = self.capabilities.max_size
-            && facts.size > most
-        {
-            let text = format!("not sent: the server takes {most} octets");
-            return Some(outcome::refused(552, (5, 3, 4), &text));
-        }
-        // RFC 3030 section 3 (R3030-3-b): DATA carries neither NUL nor endless lines.
-        if facts.binary {
-            let text = "not sent: the content is binary";
-            return Some(outcome::refused(554, (5, 6, 1), text));
-        }
-        // RFC 6531 section 3.2 (R6531-3.2-c).
+    }
+
+    /// RFC 6531 section 3.2 (R6531-3.2-c).
+    fn check_header(&self) -> Result<(), Outcome> {
         if self.has_international_header() && !self.capabilities.has("SMTPUTF8") {
             let text = "not sent: the header needs SMTPUTF8";
-            return Some(outcome::refused(554, (5, 6, 9), text));
+            return Err(outcome::refused(554, (5, 6, 9), text));
         }
-        // RFC 6152 section 3 (R6152-3-c, CL-8bit).
-        if (facts.header_eight_bit || facts.body_eight_bit) && !self.capabilities.has("8BITMIME") {
-            let text = "not sent: the content needs 8BITMIME";
-            return Some(outcome::refused(554, (5, 6, 3), text));
-        }
-        None
+        Ok(())
     }
 
     /// RFC 8689 section 4.2.1 (R8689-4.2.1); a null reverse-path goes anyway (section 5).
-    fn tls_refused(&self) -> Option<Outcome> {
+    fn check_tls(&self) -> Result<(), Outcome> {
         if !self.envelope.parameters.require_tls || self.envelope.reverse_path.is_empty() {
-            return None;
+            return Ok(());
         }
-        if !self.tls.is_some_and(|facts| facts.verified) {
-            let text = "not sent: REQUIRETLS, and the connection has no verified TLS";
-            return Some(outcome::refused(554, (5, 7, 10), text));
-        }
-        if !self.capabilities.has("REQUIRETLS") {
+        let text = if !self.tls.is_some_and(|facts| facts.verified) {
+            "not sent: REQUIRETLS, and the connection has no verified TLS"
+        } else if !self.settings.proven {
+            "not sent: REQUIRETLS, and nothing proves that this server is meant"
+        } else if !self.capabilities.has("REQUIRETLS") {
             let text = "not sent: the server lacks REQUIRETLS";
-            return Some(outcome::refused(554, (5, 7, 30), text));
+            return Err(outcome::refused(554, (5, 7, 30), text));
+        } else {
+            return Ok(());
+        };
+        Err(outcome::refused(554, (5, 7, 10), text))
+    }
+
+    /// RFC 2852 section 4.1.4, RFC 4865 section 4: what depends on the clock of the next server.
+    fn check_time(&self) -> Result<(), Outcome> {
+        let parameters = &self.envelope.parameters;
+        if let Some(by) = &parameters.deliver_by
+            && !by.notify
+        {
+            if by.seconds <= 0 {
+                let text = "not sent: the time for delivery is over";
+                return Err(outcome::refused(554, (5, 4, 7), text));
+            }
+            // It would be delivered when nobody wants it any more. An LMTP server delivers at once.
+            if !self.capabilities.has("DELIVERBY") && !self.settings.lmtp {
+                let text = "not sent: the server lacks DELIVERBY, and might deliver too late";
+                return Err(outcome::refused(554, (5, 3, 3), text));
+            }
         }
-        None
+        if parameters.hold_for.is_some() && !self.capabilities.has("FUTURERELEASE") {
+            let text = "not sent: the server lacks FUTURERELEASE, and would not hold the message";
+            return Err(outcome::refused(554, (5, 3, 3), text));
+        }
+        Ok(())
+    }
+
+    /// RFC 2852 section 4.1.4: BY=…;N where nobody will watch the time any more.
+    fn is_relayed_late(&self) -> bool {
+        self.envelope.parameters.deliver_by.is_some()
+            && !self.capabilities.has("DELIVERBY")
+            && !self.settings.lmtp
     }
 
     /// R6531-3.2-c: a raw 8-bit header that came without SMTPUTF8 is merely 8-bit content.

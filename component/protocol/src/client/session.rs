@@ -3,19 +3,21 @@
 use super::{
     authenticate::{Attempt, Choice},
     capabilities::Capabilities,
+    chunks::Chunks,
+    content::Feed,
+    convert::{Preparation, settle_all},
     outcome,
     reply::{Reader, Taken},
     submit::{Due, Transaction},
 };
 use crate::{
-    content::stuffing::Stuffing,
     contract::{
         Fault, MOST_OCTETS, Phase, Reply, TlsFacts,
-        client::{Action, EightBit, Failure, Loss, Progress, Settings, Stage, TlsPolicy},
+        client::{Action, Failure, Loss, Progress, Settings, Stage, TlsPolicy},
     },
     environment::Environment,
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 /// Where a session is; each state has what is true only in it.
 pub(super) enum State {
@@ -43,10 +45,14 @@ pub(super) enum State {
     Distrusted(&'static str),
     /// The host may submit.
     Idle,
+    /// The host supplies content that has to be converted, before MAIL.
+    Preparing(Box<Preparation>),
     /// Replies to MAIL, RCPT, DATA are due.
     Envelope(Transaction),
     /// The host supplies the content.
-    Content(Transaction, Stuffing),
+    Content(Transaction, Feed),
+    /// Replies to chunks of the content are due.
+    Chunks(Transaction, Chunks),
     /// Replies to the content are due.
     EndOfContent(Transaction),
     /// The reply to content that was sent empty is due; nobody was waiting for it.
@@ -74,15 +80,12 @@ pub struct Session {
 impl Session {
     /// A session before the server's greeting.
     ///
-    /// Conversion of 8-bit content, and a hostname that no EHLO may carry are faults.
+    /// A hostname that no EHLO may carry is a fault.
     pub fn start(settings: Settings) -> Result<Self, Fault> {
         // RFC 5321 section 4.1.1.1, RFC 6531 section 3.7.1: ASCII, one word.
         if settings.hostname.is_empty() || !settings.hostname.bytes().all(|o| o.is_ascii_graphic())
         {
             return Err(Fault::new("the hostname for EHLO is not one word of ASCII"));
-        }
-        if settings.eight_bit == EightBit::Convert {
-            return Err(Fault::new("the client role does not convert 8-bit content"));
         }
         Ok(Self {
             settings,
@@ -205,10 +208,17 @@ impl Session {
             State::Content(transaction, _) => {
                 self.content_interrupted(transaction, reply, actions);
             }
+            State::Chunks(transaction, chunks) => {
+                self.chunk_replied(transaction, chunks, reply, actions);
+            }
             State::Hollow => self.hollow_replied(&reply, actions),
             State::Reset => self.reset_replied(reply, actions),
             State::Quit => self.close(actions),
-            state @ (State::Handshake | State::Choosing(_) | State::Deriving(_) | State::Idle) => {
+            state @ (State::Handshake
+            | State::Choosing(_)
+            | State::Deriving(_)
+            | State::Idle
+            | State::Preparing(_)) => {
                 self.state = state;
                 self.broken("a reply that belongs to no command", actions);
             }
@@ -263,7 +273,11 @@ impl Session {
         actions.retain(|action| {
             !matches!(
                 action,
-                Action::Ready(_) | Action::Hungry | Action::Authenticate(_) | Action::Derive(_)
+                Action::Ready(_)
+                    | Action::Hungry
+                    | Action::Pass(_)
+                    | Action::Authenticate(_)
+                    | Action::Derive(_)
             )
         });
         actions.push(Action::Failed(Failure {
@@ -289,7 +303,19 @@ impl Session {
     /// (CL-ambiguous).
     fn settle_lost(&mut self, reason: &Reply, actions: &mut Vec<Action>) {
         match &mut self.state {
-            State::Envelope(transaction) | State::Content(transaction, _) => {
+            State::Preparing(preparation) => {
+                settle_all(
+                    &preparation.envelope,
+                    &outcome::lost(reason.clone()),
+                    actions,
+                );
+            }
+            State::Chunks(transaction, chunks) if chunks.is_complete() => {
+                transaction.settle_rest(&outcome::unknown(reason.clone()), actions);
+            }
+            State::Envelope(transaction)
+            | State::Content(transaction, _)
+            | State::Chunks(transaction, _) => {
                 transaction.settle_rest(&outcome::lost(reason.clone()), actions);
             }
             State::EndOfContent(transaction) => {
@@ -301,11 +327,14 @@ impl Session {
 
     /// The server said that it is not responsible for what is unsettled.
     fn settle_deferred(&mut self, reply: &Reply, actions: &mut Vec<Action>) {
-        if let State::Envelope(transaction)
-        | State::Content(transaction, _)
-        | State::EndOfContent(transaction) = &mut self.state
-        {
-            transaction.settle_rest(&outcome::deferred(reply.clone()), actions);
+        let outcome = outcome::deferred(reply.clone());
+        match &mut self.state {
+            State::Preparing(preparation) => settle_all(&preparation.envelope, &outcome, actions),
+            State::Envelope(transaction)
+            | State::Content(transaction, _)
+            | State::Chunks(transaction, _)
+            | State::EndOfContent(transaction) => transaction.settle_rest(&outcome, actions),
+            _ => {}
         }
     }
 
@@ -318,8 +347,10 @@ impl Session {
             | State::Deriving(_)
             | State::Cancelled(_)
             | State::Distrusted(_) => Stage::Authentication,
-            State::Ehlo | State::Helo | State::Envelope(_) => Stage::Envelope,
-            State::Content(..) | State::EndOfContent(_) | State::Hollow => Stage::Content,
+            State::Ehlo | State::Helo | State::Preparing(_) | State::Envelope(_) => Stage::Envelope,
+            State::Content(..) | State::Chunks(..) | State::EndOfContent(_) | State::Hollow => {
+                Stage::Content
+            }
             State::Idle if self.messages == 0 => Stage::Envelope,
             State::Idle | State::Reset | State::Quit | State::Closed => Stage::Ended,
         }
@@ -337,11 +368,13 @@ impl Session {
             | State::Choosing(_)
             | State::Deriving(_)
             | State::Idle
+            | State::Preparing(_)
             | State::Content(..) => Phase::Answer,
             State::Envelope(transaction) => match transaction.next_due() {
                 Some(Due::Data) => Phase::DataInitiation,
                 _ => Phase::Command,
             },
+            State::Chunks(..) => Phase::Content,
             State::EndOfContent(_) | State::Hollow => Phase::EndOfContent,
             State::Quit => Phase::Quit,
             State::Closed => Phase::Closed,

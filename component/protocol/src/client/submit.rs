@@ -4,19 +4,21 @@
 //! buffers while both write (RFC 2920 section 3.1).
 
 use super::{
+    content::Feed,
+    convert::{Preparation, Reading, settle_all},
     outcome,
     preflight::{Plan, Preflight},
     session::{Session, State, send},
 };
 use crate::{
-    content::stuffing::Stuffing,
     contract::{
         ContentFacts, Envelope, Fault, Reply,
         client::{Action, Outcome, Progress, Stage},
     },
+    conversion::{self, Survey},
     environment::Environment,
 };
-use alloc::{collections::VecDeque, format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, format, string::String, vec, vec::Vec};
 
 /// Commands that may wait for their replies at a time; DATA goes with the last of them.
 const MOST_DUE: usize = 64;
@@ -45,12 +47,23 @@ pub(super) struct Transaction {
     mail_refused: bool,
     /// The content was refused, for one recipient at least.
     pub(super) refused: bool,
-    /// DSN was offered (RFC 3461 section 5.2).
+    /// The server reports what becomes of the message (RFC 3461 section 5.2).
     pub(super) notifies: bool,
+    /// Octets of the content, for BDAT.
+    pub(super) size: u64,
+    /// BDAT instead of DATA.
+    chunks: bool,
+    /// How the content is converted.
+    conversion: Option<conversion::Plan>,
 }
 
 impl Transaction {
-    fn new(plan: Plan, notifies: bool, actions: &mut Vec<Action>) -> Self {
+    fn new(
+        plan: Plan,
+        size: u64,
+        conversion: Option<conversion::Plan>,
+        actions: &mut Vec<Action>,
+    ) -> Self {
         let mut transaction = Self {
             settled: vec![false; plan.recipients.len()],
             unsettled: plan.recipients.len(),
@@ -59,7 +72,10 @@ impl Transaction {
             accepted: VecDeque::new(),
             mail_refused: false,
             refused: false,
-            notifies,
+            notifies: plan.notifies,
+            size,
+            chunks: plan.transfer.chunks,
+            conversion,
         };
         transaction.unsent.push_back((Due::Mail, plan.mail));
         for (index, recipient) in (0..).zip(plan.recipients) {
@@ -68,7 +84,9 @@ impl Transaction {
                 Err(outcome) => transaction.settle(index, outcome, actions),
             }
         }
-        transaction.unsent.push_back((Due::Data, "DATA".into()));
+        if !transaction.chunks {
+            transaction.unsent.push_back((Due::Data, "DATA".into()));
+        }
         transaction
     }
 
@@ -124,6 +142,11 @@ impl Transaction {
         text
     }
 
+    /// All replies to MAIL and RCPT have come, and the content goes without DATA.
+    fn awaits_chunks(&self) -> bool {
+        self.chunks && self.due.is_empty() && self.unsent.is_empty() && !self.accepted.is_empty()
+    }
+
     /// Nothing more can come of it: no reply is due, and DATA will not be sent.
     fn is_over(&self) -> bool {
         let only_data = matches!(self.unsent.front(), None | Some((Due::Data, _)));
@@ -142,32 +165,64 @@ impl Session {
         if !matches!(self.state, State::Idle) {
             return Err(Fault::new("submit was called before ready"));
         }
-        let preflight = Preflight {
-            envelope: &envelope,
-            facts: &facts,
-            capabilities: &self.capabilities,
-            tls: self.facts.as_ref(),
-            authenticated: self.authenticated,
-        };
         let mut actions = Vec::new();
-        let plan = match preflight.plan()? {
-            Ok(plan) => plan,
-            Err(outcome) => Plan {
-                mail: String::new(),
-                recipients: vec![Err(outcome); envelope.forward_paths.len()],
+        match self.preflight(&envelope, &facts).plan()? {
+            Ok(plan) => match plan.transfer.conversion {
+                Some(target) if plan.recipients.iter().any(Result::is_ok) => {
+                    self.state = State::Preparing(Box::new(Preparation {
+                        envelope,
+                        facts,
+                        reading: Reading::Survey(Survey::new(target)),
+                    }));
+                    actions.push(Action::Hungry);
+                }
+                _ => self.begin(&envelope, &facts, None, &mut actions)?,
             },
+            Err(outcome) => {
+                settle_all(&envelope, &outcome, &mut actions);
+                self.ready(&mut actions);
+            }
+        }
+        Ok(self.progress(0, actions))
+    }
+
+    /// MAIL, if anything is left to send; `facts` are of the content as it goes.
+    pub(super) fn begin(
+        &mut self,
+        envelope: &Envelope,
+        facts: &ContentFacts,
+        conversion: Option<conversion::Plan>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let plan = match self.preflight(envelope, facts).plan()? {
+            Ok(plan) => plan,
+            Err(outcome) => {
+                settle_all(envelope, &outcome, actions);
+                self.ready(actions);
+                return Ok(());
+            }
         };
-        let notifies = self.capabilities.has("DSN");
-        let transaction = Transaction::new(plan, notifies, &mut actions);
+        let transaction = Transaction::new(plan, facts.size, conversion, actions);
         if transaction.unsettled == 0 {
             // Nothing was said, so there is nothing to reset.
-            self.ready(&mut actions);
+            self.ready(actions);
         } else {
             self.messages = self.messages.saturating_add(1);
             self.state = State::Envelope(transaction);
-            self.send_commands(&mut actions);
+            self.send_commands(actions);
         }
-        Ok(self.progress(0, actions))
+        Ok(())
+    }
+
+    fn preflight<'a>(&'a self, envelope: &'a Envelope, facts: &'a ContentFacts) -> Preflight<'a> {
+        Preflight {
+            envelope,
+            facts,
+            settings: &self.settings,
+            capabilities: &self.capabilities,
+            tls: self.facts.as_ref(),
+            authenticated: self.authenticated,
+        }
     }
 
     /// Sends what may be sent now, in one action.
@@ -210,7 +265,9 @@ impl Session {
             Due::Rcpt(_) if transaction.mail_refused => {}
             Due::Rcpt(index) => rcpt_replied(&mut transaction, index, reply, actions),
         }
-        if transaction.is_over() {
+        if transaction.awaits_chunks() {
+            self.begin_chunks(transaction, actions);
+        } else if transaction.is_over() {
             self.reset(actions);
         } else {
             self.state = State::Envelope(transaction);
@@ -226,7 +283,8 @@ impl Session {
     ) {
         match reply.code {
             354 if !transaction.accepted.is_empty() => {
-                self.state = State::Content(transaction, Stuffing::new());
+                let feed = Feed::new(transaction.conversion.take());
+                self.state = State::Content(transaction, feed);
                 actions.push(Action::Hungry);
             }
             // RFC 2920 section 3.1 (R2920-3.1-c): the way out of a group whose recipients were

@@ -66,6 +66,11 @@ impl Facts {
         self.eight_bit
     }
 
+    /// Whether there were NULs.
+    pub fn has_nul(&self) -> bool {
+        self.nul
+    }
+
     /// Whether there were NULs, or lines over 998 octets. A last line without CRLF counts too.
     pub fn is_binary(&self) -> bool {
         self.nul || self.long || self.line > MOST_LINE

@@ -5,6 +5,7 @@
 //!   header    its fields                                     RFC 5322 section 2.2
 //!   address   address fields                                 RFC 5322 section 3.4
 //!   message_id                                               RFC 5322 section 3.6.4
+//!   bare      CR and LF that stand alone                     RFC 5321 section 2.3.8
 //!   facts     what a relay has to know of content
 //!   scanner   the facts of content that came from elsewhere
 //!   pieces    content as runs of the caller's buffer, small ones joined
@@ -14,6 +15,7 @@
 //! Not here: taking content from a client and repairing its header (`server`).
 
 pub mod address;
+pub mod bare;
 pub mod facts;
 pub mod header;
 pub mod message_id;

@@ -1,6 +1,7 @@
 //! The facts of content that came from elsewhere than a server session (the contract's
 //! `client.scanner`): a DSN of the host's own, a file, another spool.
 
+use super::bare::Bare;
 use super::facts::{Facts, combined};
 use super::section::{Progress, Section};
 use crate::contract::ContentFacts;
@@ -17,8 +18,7 @@ pub struct Scanner {
     fields: Vec<u8>,
     header: Facts,
     body: Facts,
-    after_cr: bool,
-    bare: bool,
+    bare: Bare,
 }
 
 impl Scanner {
@@ -32,9 +32,7 @@ impl Scanner {
 
     /// The next octets of the message, as few or as many as the caller likes.
     pub fn take(&mut self, octets: &[u8]) {
-        if !self.bare {
-            self.look_for_bare(octets);
-        }
+        self.bare.take(octets);
         let body = match &mut self.section {
             None => octets,
             Some(section) => match section.take(octets) {
@@ -70,33 +68,8 @@ impl Scanner {
             &self.fields,
             &self.header,
             &self.body,
-            self.bare || self.after_cr,
+            self.bare.was_found(),
         )
-    }
-
-    /// RFC 5321 section 2.3.8: CR and LF stand together or not at all.
-    fn look_for_bare(&mut self, octets: &[u8]) {
-        let mut rest = octets;
-        if core::mem::take(&mut self.after_cr) {
-            match rest.split_first() {
-                Some((b'\n', after)) => rest = after,
-                Some(_) => self.bare = true,
-                None => self.after_cr = true,
-            }
-        }
-        while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
-            match rest[at..] {
-                [b'\r', b'\n', ..] => rest = &rest[at + 2..],
-                [b'\r'] => {
-                    self.after_cr = true;
-                    return;
-                }
-                _ => {
-                    self.bare = true;
-                    return;
-                }
-            }
-        }
     }
 }
 

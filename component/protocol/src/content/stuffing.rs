@@ -32,15 +32,37 @@ impl Stuffing {
     ///
     /// Nothing but dots is added: a bare CR or LF begins no line and passes as it is.
     pub fn take(&mut self, octets: &[u8], base: u32, actions: &mut Vec<Action>) {
-        let (Some(first), Some(last)) = (octets.first(), octets.last()) else {
+        if octets.is_empty() {
             return;
-        };
+        }
         let mut pieces = Pieces::new(octets, base, actions);
         let mut sent = 0;
-        let mut dot = |at: usize| {
+        self.dots(octets, |at| {
             pieces.run(sent..at);
             pieces.insert(b".");
             sent = at;
+        });
+        pieces.run(sent..octets.len());
+        pieces.finish();
+    }
+
+    /// The same for octets that are the session's own.
+    pub fn stuffed(&mut self, octets: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(octets.len());
+        let mut copied = 0;
+        self.dots(octets, |at| {
+            out.extend_from_slice(&octets[copied..at]);
+            out.push(b'.');
+            copied = at;
+        });
+        out.extend_from_slice(&octets[copied..]);
+        out
+    }
+
+    /// Tells where dots are to be doubled.
+    fn dots(&mut self, octets: &[u8], mut dot: impl FnMut(usize)) {
+        let (Some(first), Some(last)) = (octets.first(), octets.last()) else {
+            return;
         };
         match self.before {
             Before::LineStart if *first == b'.' => dot(0),
@@ -50,8 +72,6 @@ impl Stuffing {
         for at in memchr::memmem::find_iter(octets, b"\r\n.") {
             dot(at + 2);
         }
-        pieces.run(sent..octets.len());
-        pieces.finish();
         self.before = match *last {
             b'\r' => Before::Cr,
             b'\n' if octets.ends_with(b"\r\n") => Before::LineStart,
@@ -62,11 +82,15 @@ impl Stuffing {
 
     /// The content is complete: its final CRLF if it lacks one, and the end of data, once.
     pub fn finish(self, actions: &mut Vec<Action>) {
-        let end = match self.before {
-            Before::LineStart => &b".\r\n"[..],
+        actions.push(Action::Insert(self.end().to_vec()));
+    }
+
+    /// The same as octets.
+    pub fn end(self) -> &'static [u8] {
+        match self.before {
+            Before::LineStart => b".\r\n",
             Before::Cr | Before::Other => b"\r\n.\r\n",
-        };
-        actions.push(Action::Insert(end.to_vec()));
+        }
     }
 }
 
@@ -140,6 +164,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn our_own_octets_are_stuffed_alike(content in "[a.\r\n]{0,60}", size in 1_usize..9) {
+            let mut stuffing = Stuffing::new();
+            let mut wire = Vec::new();
+            for run in content.as_bytes().chunks(size) {
+                wire.extend(stuffing.stuffed(run));
+            }
+            wire.extend_from_slice(stuffing.end());
+            prop_assert_eq!(wire, stuff(content.as_bytes(), 4096));
+        }
+
         #[test]
         fn any_split_gives_the_same(content in "[a.\r\n]{0,60}", size in 1_usize..9) {
             prop_assert_eq!(stuff(content.as_bytes(), size), stuff(content.as_bytes(), 4096));

@@ -177,6 +177,8 @@ pub enum Action {
     Insert(Vec<u8>),
     /// Next octets unseen.
     Pass(u64),
+    /// The message from its first octet.
+    Rewind,
     /// One recipient is settled.
     Settled(u32, Outcome),
     /// All recipients are settled.

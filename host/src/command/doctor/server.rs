@@ -149,6 +149,8 @@ impl Server {
             trust: Arc::new(hop.trust.witnessed(&probe.witness)),
             hostname: Some(context.hostname.clone()),
             lmtp: self.lmtp,
+            transfer: hop.transfer,
+            proven: !self.mx,
             resolver: match address {
                 Some(address) => Arc::new(Only(address)),
                 None => Arc::clone(&context.resolver),

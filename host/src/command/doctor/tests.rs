@@ -81,6 +81,7 @@ impl Server {
                 provider: Some(Arc::new(Alice)),
             },
             tokens: None,
+            transfer: crate::outbound::Transfer::default(),
             connections: Connections::default(),
             timeouts: Timeouts::default(),
         }

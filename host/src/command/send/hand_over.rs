@@ -2,6 +2,7 @@
 
 use super::Ret;
 use super::report::{Failing, Report};
+use crate::command::cache::user_cache;
 use crate::command::component::small_engine;
 use crate::command::small_runtime;
 use crate::embedded;
@@ -12,6 +13,7 @@ use crate::sandbox::v0_1::client::{Outcome, Verdict};
 use crate::sandbox::v0_1::types::{
     self, BodyType, ContentFacts, DsnReturn, ForwardPath, Notify, ReversePathParameters,
 };
+use std::io::Cursor;
 use std::sync::Arc;
 
 /// All that is to be done, checked.
@@ -29,6 +31,20 @@ pub(super) struct Envelope {
     pub(super) reverse_path: String,
     pub(super) recipients: Vec<String>,
     pub(super) dsn: Dsn,
+    pub(super) wishes: Wishes,
+}
+
+/// What else is asked of the server.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Wishes {
+    /// REQUIRETLS (RFC 8689).
+    pub(super) require_tls: bool,
+    /// MT-PRIORITY (RFC 6710).
+    pub(super) priority: Option<i8>,
+    /// HOLDFOR (RFC 4865), seconds.
+    pub(super) hold_for: Option<u32>,
+    /// BODY=BINARYMIME (RFC 3030).
+    pub(super) binary: bool,
 }
 
 /// What the sender wants to hear (RFC 3461).
@@ -44,7 +60,9 @@ pub(super) struct Dsn {
 pub(super) fn hand_over(order: &Order, content: &[u8]) -> Result<Report, String> {
     let runtime = small_runtime().map_err(|error| format!("cannot begin: {error}"))?;
     let engine = small_engine()?;
-    let build = embedded::load(&engine, None, None).map_err(|error| error.to_string())?;
+    let cache = user_cache();
+    let build =
+        embedded::load(&engine, None, cache.as_deref()).map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let facts = scan(&build, content)
             .await
@@ -79,7 +97,7 @@ async fn submit(build: &Arc<Build>, order: &Order, facts: &ContentFacts, content
             .offer()
             .is_some_and(|offer| offer.extensions.iter().any(|name| name == "SMTPUTF8"));
         let envelope = envelope(&order.envelope, &unsettled, facts, offers_smtputf8);
-        let mut reader = content;
+        let mut reader = Cursor::new(content);
         let settled = current.submit(&envelope, facts, &mut reader).await;
         let mut progress = false;
         for (index, outcome) in std::iter::zip(unsettled, settled) {
@@ -130,7 +148,9 @@ fn envelope(
         id: "send-1".into(),
         reverse_path: envelope.reverse_path.clone(),
         parameters: ReversePathParameters {
-            body: if eight_bit {
+            body: if envelope.wishes.binary {
+                BodyType::BinaryMime
+            } else if eight_bit {
                 BodyType::EightBitMime
             } else {
                 BodyType::SevenBit
@@ -145,10 +165,10 @@ fn envelope(
             }),
             envid: envelope.dsn.envid.clone(),
             auth: None,
-            require_tls: false,
-            hold_for: None,
+            require_tls: envelope.wishes.require_tls,
+            hold_for: envelope.wishes.hold_for,
             deliver_by: None,
-            priority: None,
+            priority: envelope.wishes.priority,
         },
         forward_paths: recipients
             .map(|recipient| ForwardPath {

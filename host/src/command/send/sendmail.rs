@@ -2,7 +2,7 @@
 //! sysexits.h: 64 usage, 65 a message that cannot be sent, 66 no input, 67 no such user, 69 the
 //! service does not do it, 75 try again later, 78 configuration.
 
-use super::hand_over::{Envelope, Order, hand_over};
+use super::hand_over::{Envelope, Order, Wishes, hand_over};
 use super::header::{self, Message};
 use super::options::{self, Call};
 use super::{Refusal, login, mailbox, message, server};
@@ -34,6 +34,10 @@ struct Config {
     tls_name: Option<String>,
     #[serde(default)]
     tls_unverified: bool,
+    #[serde(default)]
+    eight_bit: server::EightBit,
+    #[serde(default)]
+    chunking: bool,
     auth: Option<login::Mechanism>,
     user: Option<String>,
     ntlm_domain: Option<String>,
@@ -202,6 +206,8 @@ fn prepare(
         tls_ca: config.tls_ca.clone(),
         tls_name: config.tls_name.clone(),
         tls_unverified: config.tls_unverified,
+        eight_bit: config.eight_bit,
+        chunking: config.chunking,
     };
     let order = Order {
         target: server.target(hostname).map_err(refused)?,
@@ -210,6 +216,7 @@ fn prepare(
             reverse_path,
             recipients,
             dsn: call.dsn.clone(),
+            wishes: Wishes::default(),
         },
         trace: call.trace,
     };

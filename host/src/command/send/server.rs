@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::command::chain;
-use crate::outbound::{Security, Target, Timeouts, Trust, resolve};
+use crate::outbound::{Security, Target, Timeouts, Transfer, Trust, resolve};
 use clap::ValueEnum;
 use serde::Deserialize;
 use std::net::Ipv6Addr;
@@ -50,6 +50,24 @@ pub(super) struct Options {
     /// pretend to be it and read everything.
     #[arg(long, conflicts_with = "tls_ca")]
     pub(super) tls_unverified: bool,
+    /// What becomes of 8-bit content where the server lacks 8BITMIME, and of binary content where
+    /// it lacks BINARYMIME: nothing is sent, or it becomes quoted-printable or base64 (RFC 6152).
+    #[arg(long, value_enum, default_value_t = EightBit::Refuse)]
+    pub(super) eight_bit: EightBit,
+    /// BDAT instead of DATA where the server offers CHUNKING (RFC 3030).
+    #[arg(long)]
+    pub(super) chunking: bool,
+}
+
+/// What becomes of content that the server cannot take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum EightBit {
+    /// Nothing is sent.
+    #[default]
+    Refuse,
+    /// Its transfer encoding changes.
+    Convert,
 }
 
 impl Options {
@@ -97,6 +115,11 @@ impl Options {
             trust: Arc::new(trust),
             hostname,
             lmtp: false,
+            transfer: Transfer {
+                convert: self.eight_bit == EightBit::Convert,
+                chunking: self.chunking,
+            },
+            proven: true,
             resolver,
             timeouts: Timeouts::default(),
         })
@@ -173,6 +196,8 @@ mod tests {
             tls_ca: None,
             tls_name: None,
             tls_unverified: tls != Some(Tls::Off),
+            eight_bit: EightBit::default(),
+            chunking: false,
         };
         match options.target(None) {
             Ok(target) => target,

@@ -25,7 +25,7 @@ use super::keys;
 use super::reader::Section;
 use super::retry::Retry;
 use crate::deliver::Template;
-use crate::outbound::Timeouts;
+use crate::outbound::{Timeouts, Transfer};
 use crate::route::{Connections, DomainPattern, SenderPattern};
 
 /// Where some messages go, and how.
@@ -53,6 +53,9 @@ pub struct Route {
     pub tls_authorities: Option<PathBuf>,
     /// Who to be. Default: nobody.
     pub auth: Option<RouteAuth>,
+    /// `eight-bit` and `chunking`. Default: 8-bit content fails where the server lacks 8BITMIME, and
+    /// DATA.
+    pub transfer: Transfer,
     /// `connections`, `connections-per-destination`, `messages-per-connection` and `idle`.
     pub connections: Connections,
     /// How long to wait for what.
@@ -76,6 +79,7 @@ impl Route {
             tls_name: None,
             tls_authorities: None,
             auth: None,
+            transfer: Transfer::default(),
             connections: Connections::default(),
             timeouts: Timeouts::default(),
             retry: retry.clone(),
@@ -110,6 +114,7 @@ impl Route {
                     tls_name: ways.tls_name,
                     tls_authorities: ways.tls_authorities,
                     auth: ways.auth,
+                    transfer: ways.transfer,
                     connections: ways.connections,
                     timeouts: ways.timeouts,
                     retry,

@@ -8,7 +8,7 @@ use super::auth::{ClientMechanism, RouteAuth, mechanism_key};
 use super::deliver::{Deliver, check_server};
 use crate::config::keys;
 use crate::config::reader::Section;
-use crate::outbound::Timeouts;
+use crate::outbound::{Timeouts, Transfer};
 use crate::route::{Connections, Endpoint};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,11 +25,13 @@ pub enum RouteTls {
 }
 
 /// The keys that only mean something where another server gets the messages.
-const RELAYING: [&str; 9] = [
+const RELAYING: [&str; 11] = [
     "tls",
     "tls-name",
     "tls-authorities",
     "auth",
+    "eight-bit",
+    "chunking",
     "connections",
     "connections-per-destination",
     "messages-per-connection",
@@ -45,6 +47,7 @@ pub(super) struct Ways<'a> {
     pub(super) auth: Option<RouteAuth>,
     /// Where `auth` stands.
     auth_section: Section<'a>,
+    pub(super) transfer: Transfer,
     pub(super) connections: Connections,
     pub(super) timeouts: Timeouts,
 }
@@ -72,6 +75,7 @@ impl<'a> Ways<'a> {
                 .and_then(|value| value.file(base)),
             auth: RouteAuth::read(&auth_section, base),
             auth_section,
+            transfer: read_transfer(section),
             connections: read_connections(section),
             timeouts: read_timeouts(section),
         }
@@ -91,6 +95,18 @@ fn read_tls_name(section: &Section<'_>) -> Option<String> {
             None
         }
         _ => Some(text.to_ascii_lowercase()),
+    }
+}
+
+fn read_transfer(section: &Section<'_>) -> Transfer {
+    let convert = section
+        .value("eight-bit")
+        .and_then(|value| value.choice(&[("refuse", false), ("convert", true)]));
+    let chunking = section.value("chunking").and_then(|value| value.boolean());
+    let default = Transfer::default();
+    Transfer {
+        convert: convert.unwrap_or(default.convert),
+        chunking: chunking.unwrap_or(default.chunking),
     }
 }
 

@@ -123,7 +123,7 @@ async fn a_message_that_cannot_be_read_to_its_end_is_not_ended_for_the_server() 
     let mut dialogue = open(&target, &Login::default()).await.unwrap();
     let content = b"a: b\r\n\r\nc\r\n".repeat(10_000);
     let facts = facts(&content).await;
-    let mut shorter = &content[..content.len() - 3];
+    let mut shorter = std::io::Cursor::new(&content[..content.len() - 3]);
     let outcomes = dialogue
         .submit(&envelope(&["b@example.org"]), &facts, &mut shorter)
         .await;

@@ -7,6 +7,50 @@ use super::{PATIENCE, Play};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// A message of text without the fields that conversion added, and decoded (RFC 2045 section 6.7).
+fn unconverted(octets: &[u8]) -> Result<Vec<u8>, String> {
+    const ADDED: [&[u8]; 3] = [
+        b"MIME-Version: 1.0\r\n",
+        b"Content-Type: text/plain; charset=unknown-8bit\r\n",
+        b"Content-Transfer-Encoding: quoted-printable\r\n",
+    ];
+    if !octets.is_ascii() {
+        return Err("octets above 127".into());
+    }
+    let mut out = Vec::new();
+    let mut added = 0;
+    let mut lines = octets.split_inclusive(|octet| *octet == b'\n');
+    for line in &mut lines {
+        if ADDED.contains(&line) {
+            added += 1;
+            continue;
+        }
+        out.extend_from_slice(line);
+        if line == b"\r\n" {
+            break;
+        }
+    }
+    if added != ADDED.len() {
+        return Err(format!("{added} of the fields of a conversion"));
+    }
+    for line in lines {
+        let (line, end) = match line.strip_suffix(b"=\r\n") {
+            Some(line) => (line, &b""[..]),
+            None => (line.strip_suffix(b"\r\n").unwrap_or(line), &b"\r\n"[..]),
+        };
+        let mut pieces = line.split(|octet| *octet == b'=');
+        out.extend_from_slice(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            let digits = piece.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+            let octet = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+            out.push(octet.ok_or("= and no two digits")?);
+            out.extend_from_slice(&piece[2..]);
+        }
+        out.extend_from_slice(end);
+    }
+    Ok(out)
+}
+
 impl Play<'_> {
     /// What is delivered was taken once, and whatever was sent is what was submitted; sent again it
     /// is the same to the octet.
@@ -31,7 +75,12 @@ impl Play<'_> {
                 return Err(format!("{recipient} was not sent again: {offered} times"));
             }
         }
-        let contents: Vec<_> = seen.iter().flat_map(|seen| &seen.contents).collect();
+        let mut contents: Vec<_> = seen.into_iter().flat_map(|seen| seen.contents).collect();
+        if self.row.converted {
+            for content in &mut contents {
+                content.octets = unconverted(&content.octets)?;
+            }
+        }
         for (message, submitted) in self.contents.iter().enumerate() {
             let own: Vec<_> = contents
                 .iter()

@@ -379,7 +379,7 @@ impl Driver {
                     .push_back(format!("E: derive {}", salt.iterations));
                 self.salt = Some(salt);
             }
-            Action::Pass(_) => panic!("{action:?}"),
+            Action::Pass(_) | Action::Rewind => panic!("{action:?}"),
         }
     }
 

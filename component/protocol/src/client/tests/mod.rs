@@ -10,5 +10,6 @@ mod mechanisms;
 mod splits;
 mod tls;
 mod tokens;
+mod transfer;
 mod untried;
 mod with_server;
