@@ -16,6 +16,7 @@
 //!   route/       where it goes
 //!   dkim/        signatures for what is submitted
 //!   policy       a program's word on messages
+//!   alias/       addresses that stand for others
 //!   deliver/     delivery on this machine
 //!   oauth/       tokens for servers that want them
 //!   issuer/      tokens that clients show
@@ -27,6 +28,7 @@
 //! The host knows no SMTP grammar: what a session says and understands is the component's.
 
 pub mod alarm;
+pub mod alias;
 pub mod command;
 pub mod config;
 pub mod connection;

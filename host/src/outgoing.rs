@@ -99,12 +99,13 @@ impl Outgoing {
     }
 
     fn start_reports(&self, service: &Arc<Service>, due: Arc<Notify>) {
-        let routes = Arc::clone(service);
+        let (routes, aliases) = (Arc::clone(service), Arc::clone(service));
         let signers = Arc::clone(service);
         let reporter = Arc::clone(&self.reporter);
         let reports = Reports {
             spool: Arc::clone(&service.spool),
             routes: Arc::new(move || Arc::clone(&routes.runtime().routes)),
+            aliases: Arc::new(move || Arc::clone(&aliases.runtime().aliases)),
             reporter: Arc::new(move || reporter.load_full()),
             signers: Arc::new(move || Arc::clone(&signers.runtime().signers)),
             alarm: Arc::clone(&self.alarms) as Arc<dyn Alarm>,
@@ -128,6 +129,7 @@ fn reporter(config: &Config) -> Reporter {
         hostname: config.hostname.clone(),
         from: config.report.from.clone(),
         full_limit: config.report.full_limit,
+        copies: config.report.copy_postmaster,
     }
 }
 

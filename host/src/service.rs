@@ -3,8 +3,10 @@
 //! [`Runtime`] is what a reload replaces as a whole; a connection takes the one in force when it
 //! needs it. Everything else lives as long as the service.
 
+use crate::alias::{Aliases, expand::Context};
 use crate::config::{
-    ClientCertificates, Config, Listener, ListenerAuth, ListenerTls, Mechanism, Senders as Policy,
+    self, ClientCertificates, Config, Listener, ListenerAuth, ListenerTls, Mechanism,
+    Senders as Policy,
 };
 use crate::connection::Buffers;
 use crate::connection::authority::Senders;
@@ -28,7 +30,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 /// What a reload replaces.
@@ -43,6 +45,8 @@ pub struct Runtime {
     pub routes_by_sender: bool,
     /// Whether sessions ask about recipients: not if some route takes everybody.
     pub asks_recipient: bool,
+    /// Addresses that stand for others.
+    pub aliases: Arc<Aliases>,
     /// Who may send as whom, and to whom.
     pub senders: Arc<dyn Senders + Send + Sync>,
     /// Keys that sign what is submitted.
@@ -66,7 +70,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// A route that cannot be read; `check` finds it first.
+    /// A route that cannot be used, aliases that cannot be read; `check` finds it first.
     pub fn new(
         config: &Config,
         users: Arc<dyn Users>,
@@ -82,6 +86,10 @@ impl Runtime {
         };
         let signers = Signers::new(&config.dkim).map_err(|error| crate::command::chain(&error))?;
         Ok(Self {
+            aliases: Arc::new(Aliases::load(&config.aliases).map_err(|error| {
+                let error = crate::command::chain(&error);
+                format!("aliases: {error}")
+            })?),
             hostname: config.hostname.clone(),
             asks_sender: config.submission.senders == Policy::Own,
             routes_by_sender: routes.all().iter().any(|route| !route.senders.is_empty()),
@@ -103,6 +111,19 @@ impl Runtime {
             authenticator,
             issuers,
         })
+    }
+}
+
+impl Runtime {
+    /// What recipients of a message of this sender are looked at with.
+    pub fn context<'a>(&'a self, reverse_path: &'a str, identity: Option<&'a str>) -> Context<'a> {
+        Context {
+            aliases: &self.aliases,
+            routes: &self.routes,
+            hostname: &self.hostname,
+            reverse_path,
+            identity,
+        }
     }
 }
 
@@ -178,11 +199,11 @@ impl ListenerState {
                 mechanisms,
                 clear_text: listener.clear_text,
                 authentication_required: true,
-                extensions: extensions(),
+                extensions: extensions(&listener.extensions),
                 max_message_size: config.limits.message_size,
                 max_recipients: config.limits.recipients,
-                max_hold: 0,
-                min_deliver_by: 0,
+                max_hold: seconds(listener.extensions.futurerelease),
+                min_deliver_by: seconds(listener.extensions.deliverby),
                 ntlm_domain: config.auth.ntlm_domain.clone(),
                 ntlm_computer: config.auth.ntlm_computer.clone(),
                 ask_sender: true,
@@ -257,15 +278,30 @@ impl ListenerState {
     }
 }
 
-/// What EHLO may list beyond the fixed keywords.
-fn extensions() -> Extensions {
-    Extensions::CHUNKING | Extensions::SMTPUTF8
-}
-
 /// IPv4 peers of a dual-stack socket are compared as IPv4.
 fn contains(networks: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     networks.iter().any(|network| network.contains(&peer))
+}
+
+/// What EHLO may offer beside what it always does.
+fn extensions(own: &config::Extensions) -> Extensions {
+    [
+        (own.chunking, Extensions::CHUNKING),
+        (own.binarymime, Extensions::BINARYMIME),
+        (own.smtputf8, Extensions::SMTPUTF8),
+        (own.requiretls, Extensions::REQUIRETLS),
+        (own.futurerelease.is_some(), Extensions::FUTURERELEASE),
+        (own.deliverby.is_some(), Extensions::DELIVERBY),
+        (own.mt_priority, Extensions::MT_PRIORITY),
+    ]
+    .into_iter()
+    .filter_map(|(on, flag)| on.then_some(flag))
+    .fold(Extensions::empty(), |flags, flag| flags | flag)
+}
+
+fn seconds(span: Option<Duration>) -> u32 {
+    u32::try_from(span.unwrap_or_default().as_secs()).unwrap_or(u32::MAX)
 }
 
 fn wire(mechanism: Mechanism) -> Wire {
@@ -518,6 +554,43 @@ mod tests {
         assert_eq!(base36(35), "z");
         assert_eq!(base36(36), "10");
         assert_eq!(base36(36 * 36 * 36 - 1), "zzz");
+    }
+
+    #[test]
+    fn r6409_7_queue_sessions_offer_what_the_listener_says() {
+        let text = "hostname = \"mail.example.org\"
+            [extensions]
+            chunking = false
+            futurerelease = \"7d\"
+            deliverby = \"5m\"
+            mt-priority = true
+            [[listener]]
+            [[listener]]
+            address = \"[::]:2525\"
+            extensions = { chunking = true, binarymime = true, smtputf8 = false, requiretls = false, futurerelease = \"0s\", deliverby = false, mt-priority = false }
+            [[listener]]
+            address = \"[::]:2526\"
+            extensions = { deliverby = true }";
+        let config = Config::read(std::path::Path::new("p.toml"), text);
+        let config = config.config.unwrap();
+        let settings = |number: usize| {
+            let state = ListenerState::new(&config, &config.listeners[number]);
+            let template = state.template;
+            (
+                template.extensions,
+                template.max_hold,
+                template.min_deliver_by,
+            )
+        };
+        let all = Extensions::SMTPUTF8
+            | Extensions::REQUIRETLS
+            | Extensions::FUTURERELEASE
+            | Extensions::DELIVERBY
+            | Extensions::MT_PRIORITY;
+        assert_eq!(settings(0), (all, 604_800, 300));
+        let few = Extensions::CHUNKING | Extensions::BINARYMIME;
+        assert_eq!(settings(1), (few, 0, 0));
+        assert_eq!(settings(2), (all, 604_800, 0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! once, as the account that the service will run as would find it.
 
 pub(super) mod account;
+mod alias;
 mod certificate;
 mod dkim;
 mod route;
@@ -103,6 +104,7 @@ fn examine(
     client_authorities(&loaded, config, account.as_ref(), &mut findings);
     let users = users(&loaded, config, account.as_ref(), &mut findings);
     dkim::examine(&loaded, config, account.as_ref(), &mut findings);
+    alias::examine(&loaded, config, account.as_ref(), &mut findings);
     route::examine(&loaded, config, account.as_ref(), &mut findings);
     if let Some(account) = &account {
         folders(&loaded, config, account, &mut findings);

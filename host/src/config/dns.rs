@@ -13,16 +13,32 @@ pub struct Dns {
     /// Name servers, asked instead of the system's. Default: none, so that the service knows what
     /// its host knows (`/etc/resolv.conf`).
     pub servers: Vec<SocketAddr>,
+    /// These servers check DNSSEC, and the way to them is safe: an answer that they mark as
+    /// authentic is one (RFC 4035 section 3.2.3). REQUIRETLS needs it where servers are found by MX
+    /// records. Default false: the mark of a server that anybody could speak for proves nothing.
+    pub trusted: bool,
 }
 
 impl Dns {
     pub(super) fn read(section: &Section<'_>) -> Self {
-        let Some(value) = section.value("servers") else {
-            return Self::default();
-        };
-        let Some(elements) = value.list() else {
-            return Self::default();
-        };
+        Self {
+            servers: section
+                .value("servers")
+                .map(|value| read_servers(&value))
+                .unwrap_or_default(),
+            trusted: section
+                .value("trusted")
+                .and_then(|value| value.boolean())
+                .unwrap_or(false),
+        }
+    }
+}
+
+fn read_servers(value: &Value<'_>) -> Vec<SocketAddr> {
+    let Some(elements) = value.list() else {
+        return Vec::new();
+    };
+    {
         if elements.is_empty() {
             value.error("is empty: nobody would be asked; leave the key out for the system's");
         }
@@ -34,7 +50,7 @@ impl Dns {
                 None => {}
             }
         }
-        Self { servers }
+        servers
     }
 }
 

@@ -16,6 +16,8 @@ pub static TOP: Shape = Shape {
         "limits",
         "tls",
         "listener",
+        "extensions",
+        "aliases",
         "auth",
         "submission",
         "dkim",
@@ -81,7 +83,33 @@ pub static LISTENER: Shape = Shape {
         "client-certificate",
         "client-authorities",
         "relay-certificates",
+        "extensions",
     ],
+    family: ALL,
+};
+
+/// Keys of `[extensions]`.
+const EXTENSION_KEYS: &[&str] = &[
+    "chunking",
+    "binarymime",
+    "smtputf8",
+    "requiretls",
+    "futurerelease",
+    "deliverby",
+    "mt-priority",
+];
+
+/// `[extensions]`
+pub static EXTENSIONS: Shape = Shape {
+    table: "[extensions]",
+    keys: EXTENSION_KEYS,
+    family: ALL,
+};
+
+/// `extensions` of a `[[listener]]`
+pub static LISTENER_EXTENSIONS: Shape = Shape {
+    table: "extensions of [[listener]]",
+    keys: EXTENSION_KEYS,
     family: ALL,
 };
 
@@ -247,7 +275,7 @@ pub static ALARM: Shape = Shape {
 /// `[dns]`
 pub static DNS: Shape = Shape {
     table: "[dns]",
-    keys: &["servers"],
+    keys: &["servers", "trusted"],
     family: ALL,
 };
 
@@ -272,6 +300,8 @@ pub static ALL: &[&Shape] = &[
     &LIMITS,
     &TLS,
     &LISTENER,
+    &EXTENSIONS,
+    &LISTENER_EXTENSIONS,
     &AUTH,
     &AUTH_ISSUER,
     &SUBMISSION,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::reader::{Section, Value, nearest, one_of};
-use super::{AuthSettings, Backend, keys, rules};
+use super::{AuthSettings, Backend, Extensions, keys, rules};
 
 /// How TLS comes to a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,10 +185,17 @@ pub struct Listener {
     /// Whether address fields of the header must have fully qualified domains. Default true: RFC
     /// 6409 section 4.2 demands it; scanners that write `From: scanner@printer` need it off.
     pub check_header_domains: bool,
+    /// What EHLO offers. Default: what `[extensions]` says, key by key.
+    pub extensions: Extensions,
 }
 
 impl Listener {
-    fn at(address: SocketAddr, tls: ListenerTls, mechanisms: Vec<Mechanism>) -> Self {
+    fn at(
+        address: SocketAddr,
+        tls: ListenerTls,
+        mechanisms: Vec<Mechanism>,
+        extensions: Extensions,
+    ) -> Self {
         Self {
             address,
             tls,
@@ -205,15 +212,19 @@ impl Listener {
             legacy_auth_line: false,
             keep_bcc: false,
             check_header_domains: true,
+            extensions,
         }
     }
 
     /// What a file without listeners gives.
-    pub fn defaults(auth: &AuthSettings) -> Vec<Self> {
-        let mechanisms = || Mechanism::verifiable(auth).collect();
+    pub fn defaults(auth: &AuthSettings, extensions: Extensions) -> Vec<Self> {
+        let at = |port, tls| {
+            let mechanisms = Mechanism::verifiable(auth).collect();
+            Self::at(everywhere(port), tls, mechanisms, extensions)
+        };
         vec![
-            Self::at(everywhere(587), ListenerTls::Starttls, mechanisms()),
-            Self::at(everywhere(465), ListenerTls::Implicit, mechanisms()),
+            at(587, ListenerTls::Starttls),
+            at(465, ListenerTls::Implicit),
         ]
     }
 
@@ -251,21 +262,26 @@ impl Listener {
         self.auth != ListenerAuth::Off && possible && self.mechanisms.contains(&mechanism)
     }
 
-    pub(super) fn read_all(top: &Section<'_>, base: &Path, auth: &AuthSettings) -> Vec<Self> {
+    pub(super) fn read_all(
+        top: &Section<'_>,
+        base: &Path,
+        auth: &AuthSettings,
+        extensions: Extensions,
+    ) -> Vec<Self> {
         let Some(sections) = top.sections("listener", &keys::LISTENER) else {
-            return Self::defaults(auth);
+            return Self::defaults(auth, extensions);
         };
         if sections.is_empty() {
             top.error(
                 "listener",
                 "is empty; leave it out for the ports 587 and 465",
             );
-            return Self::defaults(auth);
+            return Self::defaults(auth, extensions);
         }
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for section in &sections {
-            let (listener, address) = Self::read(section, base, auth);
+            let (listener, address) = Self::read(section, base, auth, extensions);
             rules::listener(section, &listener, auth);
             listeners.push(listener);
             addresses.push(address);
@@ -279,6 +295,7 @@ impl Listener {
         section: &Section<'_>,
         base: &Path,
         known: &AuthSettings,
+        extensions: Extensions,
     ) -> (Self, Option<SocketAddr>) {
         let tls = section.value("tls").and_then(|value| {
             value.choice(&[
@@ -359,9 +376,21 @@ impl Listener {
                 .value("check-header-domains")
                 .and_then(|value| value.boolean())
                 .unwrap_or(true),
-            ..Self::at(address, tls, Vec::new())
+            ..Self::at(
+                address,
+                tls,
+                Vec::new(),
+                read_extensions(section, extensions),
+            )
         };
         (listener, good)
+    }
+}
+
+fn read_extensions(section: &Section<'_>, others: Extensions) -> Extensions {
+    match section.value("extensions") {
+        Some(value) => Extensions::read(&value.section(&keys::LISTENER_EXTENSIONS), &others),
+        None => others,
     }
 }
 

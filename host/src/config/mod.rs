@@ -15,10 +15,12 @@
 //! and how a route is made of its table (`route::build`).
 
 pub mod alarm;
+mod aliases;
 pub mod auth;
 pub mod component;
 pub mod dkim;
 pub mod dns;
+pub mod extensions;
 pub mod finding;
 pub mod issuer;
 pub mod keys;
@@ -48,6 +50,7 @@ pub use auth::{AuthSettings, Backend};
 pub use component::Component;
 pub use dkim::Dkim;
 pub use dns::Dns;
+pub use extensions::Extensions;
 pub use finding::{Finding, Level};
 pub use issuer::Issuer;
 pub use limits::Limits;
@@ -59,6 +62,7 @@ pub use route::{ClientMechanism, Deliver, Route, RouteAuth, RouteTls, Secret};
 pub use submission::{Check, Senders, Submission};
 pub use tls::TlsFiles;
 
+use crate::alias;
 use crate::users::Kind;
 use reader::{Report, Section};
 
@@ -88,6 +92,8 @@ pub struct Config {
     /// `[[listener]]`. Default: `[::]:587` with STARTTLS and `[::]:465` with implicit TLS, the two
     /// ports of submission (RFC 6409 section 3.1, RFC 8314 section 3.3). Never empty.
     pub listeners: Vec<Listener>,
+    /// `aliases`. Default: none.
+    pub aliases: alias::Source,
     /// `[auth]`
     pub auth: AuthSettings,
     /// `[submission]`
@@ -200,6 +206,10 @@ impl Config {
         // A placeholder lets the other tables be read and reported when the name is missing.
         let name = hostname.as_deref().unwrap_or("mail.invalid");
         let auth = AuthSettings::read(&top.section("auth", &keys::AUTH), base, &state_dir, name);
+        let extensions = Extensions::read(
+            &top.section("extensions", &keys::EXTENSIONS),
+            &Extensions::default(),
+        );
         let retry = Retry::read(&top.section("retry", &keys::RETRY), &Retry::default());
         let config = Self {
             file: file.to_path_buf(),
@@ -208,7 +218,8 @@ impl Config {
             component: Component::read(&top.section("component", &keys::COMPONENT), base),
             limits: Limits::read(&top.section("limits", &keys::LIMITS)),
             tls: TlsFiles::read(&top.section("tls", &keys::TLS), base),
-            listeners: Listener::read_all(top, base, &auth),
+            listeners: Listener::read_all(top, base, &auth, extensions),
+            aliases: aliases::read(top, base),
             auth,
             submission: Submission::read(&top.section("submission", &keys::SUBMISSION)),
             dkim: Dkim::read_all(top, base),

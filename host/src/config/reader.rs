@@ -344,6 +344,31 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Whether it is `true` or `false`: some keys take a switch or a value.
+    pub fn is_boolean(&self) -> bool {
+        matches!(self.value, DeValue::Boolean(_))
+    }
+
+    /// Whether it is a string: some keys take a file or a table.
+    pub fn is_text(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
+    /// The keys and values of a table whose keys are free.
+    pub fn entries(&self) -> Option<Vec<(&'a str, Self)>> {
+        let DeValue::Table(table) = self.value else {
+            return self.mismatch("a file, or a table");
+        };
+        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+            let key: &Spanned<std::borrow::Cow<'a, str>> = key;
+            let name: &'a str = key.get_ref().as_ref();
+            let path = format!("{}.{name}", self.path);
+            let value = Self::new(self.report, path, key.span().start, value.get_ref());
+            (name, value)
+        };
+        Some(table.iter().map(entry).collect())
+    }
+
     /// Whether it is a list: some keys take one value or several.
     pub fn is_list(&self) -> bool {
         matches!(self.value, DeValue::Array(_))

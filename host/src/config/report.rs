@@ -12,15 +12,13 @@ pub struct ReportSettings {
     /// Octets up to which a message comes back whole; of a longer one only the header section does.
     /// Default 64 KiB: a letter is in it, a scan is not.
     pub full_limit: u64,
+    /// A copy of each failure report goes to `from`, with the header of the message at most. Default
+    /// false: whoever looks after a busy host has the queue's history for that.
+    pub copy_postmaster: bool,
 }
 
 impl ReportSettings {
     pub(super) fn read(section: &Section<'_>, hostname: &str) -> Self {
-        if let Some(value) = section.value("copy-postmaster")
-            && value.boolean().is_some()
-        {
-            value.error("not in this version; leave the key out and watch the log");
-        }
         Self {
             from: section
                 .value("from")
@@ -30,6 +28,10 @@ impl ReportSettings {
                 .value("full-limit")
                 .and_then(|value| value.octets())
                 .unwrap_or(64 * 1024),
+            copy_postmaster: section
+                .value("copy-postmaster")
+                .and_then(|value| value.boolean())
+                .unwrap_or(false),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The questions that a session asks, answered. Those about who the peer is: `credentials`.
 
-use super::{Connection, authority};
-use crate::route::Query;
+use super::Connection;
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::{Answer, Question};
 use crate::sandbox::v0_1::types::Reply;
@@ -14,23 +13,22 @@ impl Connection {
             Question::Sender((reverse_path, _)) => {
                 let runtime = self.service.runtime();
                 self.reverse_path.clone_from(&reverse_path);
-                let judgement =
-                    authority::sender(self.identity.as_deref(), &*runtime.senders, &reverse_path);
+                let judgement = self.authority.sender(
+                    self.identity.as_deref(),
+                    &*runtime.senders,
+                    &reverse_path,
+                );
                 Ok(judged("the user may not send as this address", judgement))
             }
             Question::Recipient(forward_path) => {
                 let runtime = self.service.runtime();
-                let query = Query {
-                    reverse_path: &self.reverse_path,
-                    identity: self.identity.as_deref(),
-                    mailbox: &forward_path.mailbox,
-                };
+                let context = runtime.context(&self.reverse_path, self.identity.as_deref());
                 let judgement =
                     self.authority
-                        .recipient(&runtime.routes, &*runtime.senders, &query);
+                        .recipient(&context, &*runtime.senders, &forward_path.mailbox);
                 Ok(judged(
                     "no route leads there, or this peer may not use it",
-                    judgement.map(|_| ()),
+                    judgement,
                 ))
             }
             Question::Password(check) => self.password(check).await,

@@ -4,10 +4,10 @@
 //! recipients are decided here when the session asks, and once more when the envelope arrives, so
 //! that a session that does not ask gains nothing.
 
-use crate::route::{Query, Route, Routes};
+use crate::alias::expand::Context;
+use crate::route::Query;
 use crate::sandbox::MOST_AUTHORS;
 use crate::sandbox::v0_1::types::{Envelope, Mechanism, Reply, TlsFacts};
-use std::sync::Arc;
 
 /// What is true of one connection.
 #[derive(Debug, Clone)]
@@ -88,17 +88,12 @@ impl Authority {
         &self,
         identity: Option<&str>,
         senders: &dyn Senders,
-        routes: &Routes,
+        context: &Context<'_>,
         envelope: &Envelope,
     ) -> Result<(), Reply> {
-        sender(identity, senders, &envelope.reverse_path)?;
+        self.sender(identity, senders, &envelope.reverse_path)?;
         for forward_path in &envelope.forward_paths {
-            let query = Query {
-                reverse_path: &envelope.reverse_path,
-                identity,
-                mailbox: &forward_path.mailbox,
-            };
-            self.recipient(routes, senders, &query)?;
+            self.recipient(context, senders, &forward_path.mailbox)?;
         }
         Ok(())
     }
@@ -109,51 +104,64 @@ impl Authority {
         identity.is_some() || self.trusted
     }
 
-    /// R5321-4.1.1.3-e, R6409-6.2: does a route lead to this mailbox, and may this peer use it? Without an
-    /// identity and outside the listed networks only what is delivered here is reached
-    /// (R6409-3.3). The route.
+    /// R6409-6.1: may the identity use this reverse-path? The null one is always allowed (R6409-3.2-a),
+    /// and without an identity there is nothing to compare with (OX-S-4.3-b). But of whom neither MAIL
+    /// nor the network nor an identity says who he is, nothing could be returned to (R6409-3.2-b).
     ///
     /// # Errors
     ///
     /// What to tell the peer.
-    pub fn recipient<'a>(
+    pub fn sender(
         &self,
-        routes: &'a Routes,
+        identity: Option<&str>,
         senders: &dyn Senders,
-        query: &Query<'_>,
-    ) -> Result<&'a Arc<Route>, Reply> {
+        reverse_path: &str,
+    ) -> Result<(), Reply> {
+        match identity {
+            None if reverse_path.is_empty() && !self.trusted => Err(reply(
+                550,
+                (5, 7, 1),
+                "no return path: authenticate, or name a sender",
+            )),
+            Some(identity)
+                if !reverse_path.is_empty() && !senders.may_send_as(identity, reverse_path) =>
+            {
+                Err(not_permitted())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// R5321-4.1.1.3-e, R6409-6.2: does a route lead to this mailbox, and may this peer use it? Without an
+    /// identity and outside the listed networks only what is delivered here is reached
+    /// (R6409-3.3), and aliases, whose place is here wherever they lead: who wrote them decided that.
+    ///
+    /// # Errors
+    ///
+    /// What to tell the peer.
+    pub fn recipient(
+        &self,
+        context: &Context<'_>,
+        senders: &dyn Senders,
+        mailbox: &str,
+    ) -> Result<(), Reply> {
         // R6409-6.2
-        if let Some(identity) = query.identity
-            && !senders.may_send_to(identity, query.mailbox)
+        if let Some(identity) = context.identity
+            && !senders.may_send_to(identity, mailbox)
         {
             return Err(not_permitted());
         }
-        let may_relay = query.identity.is_some() || self.trusted;
-        routes
-            .find(query)
-            .filter(|route| may_relay || route.delivery.is_local())
+        let may_relay = context.identity.is_some() || self.trusted;
+        let query = Query {
+            reverse_path: context.reverse_path,
+            identity: context.identity,
+            mailbox,
+        };
+        let route = context.routes.find(&query);
+        let may = route.is_some_and(|route| may_relay || route.delivery.is_local());
+        (may || context.is_alias(mailbox))
+            .then_some(())
             .ok_or_else(not_permitted)
-    }
-}
-
-/// R6409-6.1: may the identity use this reverse-path? The null one is always allowed (R6409-3.2-a),
-/// and without an identity there is nothing to compare with (OX-S-4.3-b).
-///
-/// # Errors
-///
-/// What to tell the peer.
-pub fn sender(
-    identity: Option<&str>,
-    senders: &dyn Senders,
-    reverse_path: &str,
-) -> Result<(), Reply> {
-    match identity {
-        Some(identity)
-            if !reverse_path.is_empty() && !senders.may_send_as(identity, reverse_path) =>
-        {
-            Err(not_permitted())
-        }
-        _ => Ok(()),
     }
 }
 
@@ -197,8 +205,9 @@ pub fn reply(code: u16, status: (u8, u16, u16), text: &str) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alias::{Aliases, file};
     use crate::relay::Retry;
-    use crate::route::Delivery;
+    use crate::route::{Delivery, Route, Routes};
 
     struct Own;
     impl Senders for Own {
@@ -317,32 +326,51 @@ mod tests {
                 retry: Retry::default(),
             }])
         };
-        let query = |identity, mailbox| Query {
-            reverse_path: "s@example.net",
-            identity,
-            mailbox,
-        };
         let mut authority = authority();
         let here = routes(Delivery::Hold);
         let away = routes(Delivery::Discard);
-        let may = |authority: &Authority, routes, identity, mailbox| {
-            authority
-                .recipient(routes, &Own, &query(identity, mailbox))
-                .is_ok()
+        let aliases = Aliases::new(file::read("info: x@example.com").entries);
+        let may = |authority: &Authority, routes: &Routes, identity, mailbox| {
+            let context = Context {
+                aliases: &aliases,
+                routes,
+                hostname: "mail.example.org",
+                reverse_path: "s@example.net",
+                identity,
+            };
+            authority.recipient(&context, &Own, mailbox).is_ok()
         };
         assert!(may(&authority, &here, None, "a@EXAMPLE.org"));
         assert!(!may(&authority, &away, None, "a@example.org"));
         assert!(may(&authority, &away, Some("b"), "a@example.org"));
         assert!(!may(&authority, &away, Some("b"), "a@example.com"));
+        // R6409-8.7: an alias of a domain that is delivered here is, wherever it leads; what leads away
+        // stays out of reach, and so does the alias of a domain that is elsewhere.
+        assert!(may(&authority, &here, None, "info@example.org"));
+        assert!(may(&authority, &here, None, "info@mail.example.org"));
+        assert!(!may(&authority, &here, None, "x@example.com"));
+        assert!(!may(&authority, &away, None, "info@example.org"));
         authority.trusted = true;
         assert!(may(&authority, &away, None, "a@example.org"));
     }
 
     #[test]
     fn r6409_3_2_a_the_null_reverse_path_is_always_allowed() {
-        assert!(sender(Some("a@b.example"), &Own, "").is_ok());
-        assert!(sender(Some("a@b.example"), &Own, "c@b.example").is_err());
-        assert!(sender(None, &Own, "c@b.example").is_ok());
+        let authority = authority();
+        let sender = |identity, path: &str| authority.sender(identity, &Own, path);
+        assert!(sender(Some("a@b.example"), "").is_ok());
+        assert!(sender(Some("a@b.example"), "c@b.example").is_err());
+        assert!(sender(None, "c@b.example").is_ok());
+    }
+
+    #[test]
+    fn r6409_3_2_b_without_any_return_path_mail_is_refused() {
+        let mut authority = authority();
+        let refused = authority.sender(None, &Own, "").unwrap_err();
+        assert_eq!((refused.code, refused.status), (550, Some((5, 7, 1))));
+        // A listed network says who it is.
+        authority.trusted = true;
+        assert!(authority.sender(None, &Own, "").is_ok());
     }
 
     /// Alice may write to those here, and sign as herself.
@@ -370,12 +398,14 @@ mod tests {
             retry: Retry::default(),
         }]);
         let reply = |identity, mailbox| {
-            let query = Query {
+            let context = Context {
+                aliases: &Aliases::default(),
+                routes: &routes,
+                hostname: "mail.example.org",
                 reverse_path: "s@example.net",
                 identity,
-                mailbox,
             };
-            authority().recipient(&routes, &Limited, &query).err()
+            authority().recipient(&context, &Limited, mailbox).err()
         };
         let refused = reply(Some("alice@example.org"), "bob@example.com").unwrap();
         assert_eq!((refused.code, refused.status), (550, Some((5, 7, 1))));

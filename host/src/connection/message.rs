@@ -4,12 +4,11 @@ use super::unseen::Unseen;
 use super::{Connection, authority};
 use crate::dkim::Digesting;
 use crate::policy::{self, Opinion};
-use crate::route::{Delivery, Query};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
 use crate::sandbox::v0_1::types::{ContentFacts, Envelope, Reply};
 use crate::service::Runtime;
-use crate::spool::{self, ContentWriter, NewMessage, NewRecipient, NewState, SpoolError};
+use crate::spool::{self, ContentWriter, NewMessage, NewState, SpoolError};
 use crate::users::refusal;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,6 +19,8 @@ pub(super) struct Message {
     writer: ContentWriter,
     /// What a signature needs, where there may be one.
     digesting: Option<Digesting>,
+    /// When its content began.
+    begun: SystemTime,
     /// What went wrong while content arrived: told when the session asks to store it.
     failed: Option<SpoolError>,
     /// The rules changed since MAIL or RCPT, or the session did not ask: told likewise.
@@ -77,7 +78,7 @@ impl Connection {
             .envelope(
                 self.identity.as_deref(),
                 &*runtime.senders,
-                &runtime.routes,
+                &runtime.context(&envelope.reverse_path, self.identity.as_deref()),
                 &envelope,
             )
             .err();
@@ -88,6 +89,7 @@ impl Connection {
             digesting: (!runtime.signers.is_empty()
                 && self.authority.is_signed(self.identity.as_deref()))
             .then(Digesting::default),
+            begun: SystemTime::now(),
             failed: None,
             refused,
             unseen: Unseen::default(),
@@ -225,34 +227,19 @@ impl Connection {
         }
         let runtime = self.service.runtime();
         let envelope = message.envelope;
-        let mut waiting = false;
-        let recipients = envelope
+        let wanted = envelope
             .forward_paths
             .iter()
-            .map(|forward_path| {
-                let route = runtime.routes.find(&Query {
-                    reverse_path: &envelope.reverse_path,
-                    identity: self.identity.as_deref(),
-                    mailbox: &forward_path.mailbox,
-                });
-                let held = route.is_some_and(|route| matches!(route.delivery, Delivery::Hold));
-                waiting |= !held;
-                NewRecipient {
-                    recipient: spool::Recipient {
-                        mailbox: forward_path.mailbox.clone(),
-                        notify: forward_path.notify.map(convert::notify),
-                        orcpt: forward_path.orcpt.clone(),
-                    },
-                    state: if held {
-                        NewState::Held
-                    } else {
-                        NewState::Waiting
-                    },
-                    // Without a route since a moment ago: the relay says so at the first attempt.
-                    lane: route.map_or_else(String::new, |route| route.lane(&forward_path.mailbox)),
-                }
+            .map(|forward_path| spool::Recipient {
+                mailbox: forward_path.mailbox.clone(),
+                notify: forward_path.notify.map(convert::notify),
+                orcpt: forward_path.orcpt.clone(),
             })
             .collect();
+        let recipients = runtime
+            .context(&envelope.reverse_path, self.identity.as_deref())
+            .recipients(wanted);
+        let waiting = recipients.iter().any(|one| one.state == NewState::Waiting);
         let signatures = self
             .signatures(&runtime, &envelope.id, message.digesting, &facts)
             .await;
@@ -260,17 +247,27 @@ impl Connection {
         // RFC 6376 section 5.3: to convert it would break our own signature, too.
         spool_facts.signed |= !signatures.is_empty();
         let content = message.writer.finish_after(signatures.into_bytes()).await?;
+        let received = SystemTime::now();
+        let mut parameters = convert::parameters(envelope.parameters);
+        if let Some(by) = &mut parameters.deliver_by {
+            // RFC 2852 section 4: it counts from MAIL, which came before the content.
+            let taken = received.duration_since(message.begun).unwrap_or_default();
+            let taken = i64::try_from(taken.as_secs()).unwrap_or(i64::MAX);
+            let left = by.seconds.saturating_sub(taken);
+            // What is out of time already is overdue in a moment.
+            by.seconds = if by.seconds > 0 { left.max(1) } else { left };
+        }
         let new = NewMessage {
             id: envelope.id,
             envelope: spool::Envelope {
                 reverse_path: envelope.reverse_path,
-                parameters: convert::parameters(envelope.parameters),
+                parameters,
                 protocol: envelope.protocol,
                 greeted: envelope.greeted,
             },
             identity: self.identity.clone(),
             peer: self.peer.ip().to_canonical(),
-            received: SystemTime::now(),
+            received,
             message_id: facts.message_id.clone(),
             facts: spool_facts,
             recipients,

@@ -87,6 +87,23 @@ impl Begun {
         true
     }
 
+    /// Takes one in hand that has no lease; `false`: it is in hand already.
+    pub(super) fn begin_idle(&self, claimed: &Claimed) -> bool {
+        let mut inner = self.lock();
+        let message = inner
+            .messages
+            .entry(claimed.message.id.clone())
+            .or_default();
+        if message.recipients.contains_key(&claimed.ordinal) {
+            return false;
+        }
+        message
+            .recipients
+            .insert(claimed.ordinal, Recipient::default());
+        inner.count += 1;
+        true
+    }
+
     /// These in hand go this way.
     pub(super) fn place(&self, job: &Job) {
         let mut inner = self.lock();

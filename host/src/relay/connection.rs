@@ -32,6 +32,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Whether the server offers this extension.
+    pub(super) fn offers(&self, keyword: &str) -> bool {
+        let offer = self.dialogue.offer();
+        offer.is_some_and(|offer| offer.extensions.iter().any(|one| one == keyword))
+    }
+
     /// What is known of an attempt that gets this far.
     pub(super) fn attempt(&self, route: &Route) -> Attempt {
         Attempt {

@@ -3,8 +3,17 @@
 use crate::sandbox::v0_1::types as wit;
 use crate::spool;
 
-/// The envelope for these recipients.
-pub(super) fn envelope(message: &spool::Message, recipients: &[spool::Claimed]) -> wit::Envelope {
+use std::time::SystemTime;
+
+/// RFC 2852 section 4: the time has nine digits at most.
+const MOST_SECONDS: i64 = 999_999_999;
+
+/// The envelope for these recipients, at this moment.
+pub(super) fn envelope(
+    message: &spool::Message,
+    recipients: &[spool::Claimed],
+    now: SystemTime,
+) -> wit::Envelope {
     let international = !message.envelope.reverse_path.is_ascii()
         || recipients
             .iter()
@@ -28,14 +37,32 @@ pub(super) fn envelope(message: &spool::Message, recipients: &[spool::Claimed]) 
             envid: parameters.envid.clone(),
             auth: parameters.auth.clone(),
             require_tls: parameters.require_tls,
+            // R4865-4: here it was held.
             hold_for: None,
-            deliver_by: None,
+            deliver_by: deliver_by(message, now),
             priority: parameters.priority,
         },
         forward_paths: recipients.iter().map(forward_path).collect(),
         protocol: message.envelope.protocol.clone(),
         greeted: message.envelope.greeted.clone(),
     }
+}
+
+/// What is left of the time (RFC 2852 section 4.1.3): of mode R something is, or the message would not
+/// go any more.
+fn deliver_by(message: &spool::Message, now: SystemTime) -> Option<wit::DeliverBy> {
+    let (deadline, by) = message.deliver_by()?;
+    let seconds = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let left = match deadline.duration_since(now) {
+        Ok(left) => seconds(left),
+        Err(late) => -seconds(late.duration()),
+    };
+    let least = if by.notify { -MOST_SECONDS } else { 1 };
+    Some(wit::DeliverBy {
+        seconds: left.clamp(least, MOST_SECONDS),
+        notify: by.notify,
+        trace: by.trace,
+    })
 }
 
 fn forward_path(claimed: &spool::Claimed) -> wit::ForwardPath {

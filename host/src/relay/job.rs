@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::route::{Query, Route, Routes};
 use crate::spool::{Claimed, Message};
 
@@ -16,12 +18,19 @@ pub(super) struct Job {
     pub(super) lane: String,
     /// At least one.
     pub(super) recipients: Vec<Claimed>,
+    /// Since when it is in hand.
+    pub(super) since: Instant,
 }
 
 impl Job {
     /// Number of recipients.
     pub(super) fn len(&self) -> usize {
         self.recipients.len()
+    }
+
+    /// MT-PRIORITY (RFC 6710).
+    pub(super) fn priority(&self) -> i8 {
+        self.message.envelope.parameters.priority.unwrap_or(0)
     }
 }
 
@@ -62,6 +71,7 @@ pub(super) fn sort(claimed: Vec<Claimed>, routes: &Routes) -> Sorted {
                     route: Arc::clone(route),
                     lane,
                     recipients: vec![one],
+                    since: Instant::now(),
                 });
             }
         }

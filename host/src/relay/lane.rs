@@ -13,9 +13,12 @@ use tokio::time::Instant;
 use super::health::Health;
 use super::job::Job;
 use crate::route::{Delivery, Route};
+use crate::spool::Claimed;
 
 /// Places at the Maildirs of one domain.
 const MOST_LOCAL: usize = 20;
+/// How long a job may wait here while more urgent ones go before it.
+const MOST_PASSED_OVER: Duration = Duration::from_secs(60);
 
 /// One lane.
 pub(super) struct Lane {
@@ -89,10 +92,28 @@ impl Lane {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts jobs at the end, and wakes workers that have none.
+    /// Puts a job behind those that are as urgent, and wakes workers that have none. None goes before a
+    /// job that has waited here for a while, however urgent it is.
     pub(super) fn push(&self, job: Job) {
-        self.lock().jobs.push_back(job);
+        let mut inner = self.lock();
+        let ahead = |other: &Job| {
+            other.priority() >= job.priority() || other.since.elapsed() >= MOST_PASSED_OVER
+        };
+        let place = inner.jobs.iter().rposition(ahead).map_or(0, |at| at + 1);
+        inner.jobs.insert(place, job);
+        drop(inner);
         self.more.notify_one();
+    }
+
+    /// Takes those out of the jobs that nobody has of whom this is true.
+    pub(super) fn take(&self, wanted: impl Fn(&Claimed) -> bool) -> Vec<Claimed> {
+        let mut taken = Vec::new();
+        let mut inner = self.lock();
+        for job in &mut inner.jobs {
+            taken.extend(job.recipients.extract_if(.., |one| wanted(one)));
+        }
+        inner.jobs.retain(|job| !job.recipients.is_empty());
+        taken
     }
 
     /// Puts a job back that was not tried; returns it if nobody would take it from here.

@@ -87,7 +87,7 @@ fn settled(job: &Job, case: &Case<'_>, attempt: Attempt) -> Settlement {
             text: "its route is hold".to_owned(),
             ..attempt
         }),
-        _ => case.delivered(attempt, Teller::Here),
+        _ => case.delivered(attempt, Teller::Here, true),
     }
 }
 
@@ -120,6 +120,7 @@ pub(super) async fn abandon(shared: &Shared, recipients: &[Claimed], trouble: Tr
                 counted: true,
                 lane: one.lane.clone(),
                 notices: Vec::new(),
+                overdue: false,
             });
             return settle(shared, recipients, held.collect()).await;
         }

@@ -20,6 +20,7 @@
 //!   connection  which server, and how it was reached   exchange   MX records in order (pure)
 //!   judgement   what a failure means (pure)            settle     what is recorded of it
 //!   envelope, removable   to the client session        retry      when to try again (pure)
+//!   overdue     what was not delivered in the time that its sender gave (RFC 2852)
 //! ```
 //!
 //! Not here: what a route is (`route`), what SMTP says (the component, by `outbound`), how a Maildir is
@@ -34,6 +35,7 @@ mod job;
 mod judgement;
 mod lane;
 mod local;
+mod overdue;
 mod permits;
 mod removable;
 mod resume;

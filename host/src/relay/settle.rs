@@ -55,6 +55,7 @@ impl Case<'_> {
             counted: true,
             lane: self.lane.to_owned(),
             notices: Vec::new(),
+            overdue: false,
         }
     }
 
@@ -69,14 +70,25 @@ impl Case<'_> {
     }
 
     /// Somebody else is responsible, or it lies in the mailbox.
-    pub(super) fn delivered(&self, attempt: Attempt, teller: Teller) -> Settlement {
+    /// `keeps_time`: a server that took it keeps what `BY` asks for.
+    pub(super) fn delivered(
+        &self,
+        attempt: Attempt,
+        teller: Teller,
+        keeps_time: bool,
+    ) -> Settlement {
+        // RFC 2852 section 4.1.4 (R2852-4)
+        let by = self.message.envelope.parameters.deliver_by;
+        let by_asks = by.is_some_and(|by| by.trace || (by.notify && !keeps_time));
         let event = match teller {
             Teller::Here => Event::Delivered,
             Teller::Server => Event::Relayed {
                 server_reports: true,
+                by_asks,
             },
             Teller::Nobody => Event::Relayed {
                 server_reports: false,
+                by_asks,
             },
         };
         let notices = self.notice(event);
@@ -111,10 +123,15 @@ impl Case<'_> {
         patience: Patience,
         attempts: u32,
     ) -> Settlement {
-        let received = self.message.received;
+        let overdue = self.is_overdue();
+        if overdue && self.returns() {
+            return self.returned(attempt);
+        }
+        // R4865-4: while its sender had it held, nobody could deliver it.
+        let released = self.message.released();
         let next = match patience {
             Patience::Limited => {
-                let from = self.since.map_or(received, |since| since.max(received));
+                let from = self.since.map_or(released, |since| since.max(released));
                 self.retry.next(attempts, from, self.now)
             }
             Patience::Endless => Some(self.now + self.retry.wait(attempts)),
@@ -127,7 +144,10 @@ impl Case<'_> {
             }
             return self.failed(attempt);
         };
-        let notices = if self.retry.is_delayed(received, self.now) {
+        // A sender who said when to be told of a delay is told then.
+        let told_later = self.claimed.deadline.is_some() && !self.returns();
+        let late = !told_later && self.retry.is_delayed(released, self.now);
+        let notices = if overdue || late {
             let told = self.claimed.delay_told;
             self.notice(Event::Delayed { told })
         } else {
@@ -135,8 +155,78 @@ impl Case<'_> {
         };
         Settlement {
             notices,
+            overdue,
             ..self.settlement(Outcome::Deferred { next_attempt }, attempt)
         }
+    }
+}
+
+/// What `BY` means (RFC 2852 section 4; R2852-4).
+impl Case<'_> {
+    /// Whether its deadline has passed, and that is not dealt with.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.claimed
+            .deadline
+            .is_some_and(|deadline| deadline <= self.now)
+    }
+
+    /// Whether it comes back at its deadline (mode R).
+    fn returns(&self) -> bool {
+        let by = self.message.envelope.parameters.deliver_by;
+        by.is_some_and(|by| !by.notify)
+    }
+
+    /// What follows from a deadline that passed without an attempt. `last_reply`: of the one before.
+    pub(super) fn overdue(&self, last_reply: Option<&str>) -> Settlement {
+        let attempt = Attempt {
+            at: self.now,
+            ..Attempt::default()
+        };
+        if self.returns() {
+            return self.returned(Attempt {
+                text: last_reply.unwrap_or_default().to_owned(),
+                ..attempt
+            });
+        }
+        let told = self.claimed.delay_told;
+        Settlement {
+            notices: self.notice(Event::Delayed { told }),
+            overdue: true,
+            ..self.settlement(
+                Outcome::Unchanged,
+                Attempt {
+                    status: Some((4, 4, 7)),
+                    text: self.too_late(last_reply.unwrap_or_default()),
+                    ..attempt
+                },
+            )
+        }
+    }
+
+    /// Mode R: it fails, whatever the attempt brought.
+    fn returned(&self, attempt: Attempt) -> Settlement {
+        let text = self.too_late(&attempt.last_reply());
+        Settlement {
+            overdue: true,
+            ..self.failed(Attempt {
+                reply: None,
+                status: Some((5, 4, 7)),
+                text,
+                ..attempt
+            })
+        }
+    }
+
+    fn too_late(&self, last_reply: &str) -> String {
+        let deadline = self.claimed.deadline.unwrap_or(self.now);
+        let mut text = format!(
+            "not delivered by {}, the time that its sender gave",
+            crate::spool::timestamp(deadline)
+        );
+        if !last_reply.is_empty() {
+            text.push_str(&format!("; the last attempt brought: {last_reply}"));
+        }
+        text
     }
 }
 
@@ -237,6 +327,7 @@ fn tell(message: &Message, claimed: &Claimed, settlement: &Settlement) {
         Outcome::Deferred { .. } => "deferred",
         Outcome::Failed => "failed",
         Outcome::Held => "held",
+        Outcome::Unchanged => "not delivered in time",
     };
     let reply = attempt.last_reply();
     tracing::info!(

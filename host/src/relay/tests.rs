@@ -242,6 +242,7 @@ fn delivered() -> Settlement {
         counted: true,
         lane: String::new(),
         notices: Vec::new(),
+        overdue: false,
     }
 }
 

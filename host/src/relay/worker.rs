@@ -14,7 +14,7 @@ use super::local::{Trouble, abandon, content_trouble};
 use super::permits::Permit;
 use super::removable::Removable;
 use super::settle::{Case, Patience, Teller, settle};
-use super::{Event, Shared, local};
+use super::{Event, Shared, local, overdue};
 use crate::route::{Delivery, NextHop, Route, domain};
 use crate::sandbox::v0_1::client::{Outcome, Stage as Reached, Verdict};
 use crate::spool::attempt::Stage;
@@ -71,6 +71,10 @@ impl Worker {
                 self.leave_to_the_next_service(&job);
                 break;
             }
+            let Some(job) = overdue::without(&self.shared, job).await else {
+                self.shared.tell(Event::Moved);
+                continue;
+            };
             carried += 1;
             let ordinals = job.recipients.iter().map(|one| one.ordinal).collect();
             self.current = Some((job.message.id.clone(), ordinals));
@@ -269,6 +273,7 @@ impl Worker {
         let failure = connection.dialogue.failure();
         let now = SystemTime::now();
         let base = connection.attempt(&job.route);
+        let keeps_time = connection.offers("DELIVERBY");
         let since = self.lane.lock().health.counted_from(now);
         let progress = outcomes
             .iter()
@@ -296,7 +301,8 @@ impl Worker {
                 since,
                 now,
             };
-            settlements.push(one(&case, &outcome, attempt, &connection.next_hop));
+            let next_hop = &connection.next_hop;
+            settlements.push(one(&case, &outcome, attempt, next_hop, keeps_time));
             done.push(claimed);
         }
         job.recipients = rest;
@@ -433,6 +439,7 @@ pub(super) async fn hand_back(shared: &Shared, job: &Job) {
         counted: false,
         lane: job.lane.clone(),
         notices: Vec::new(),
+        overdue: false,
     };
     let settlements = job.recipients.iter().map(due).collect();
     settle(shared, &job.recipients, settlements).await;
@@ -478,7 +485,13 @@ fn case<'a>(lane: &Lane, job: &'a Job, claimed: &'a Claimed, now: SystemTime) ->
 }
 
 /// One recipient's settlement after a transaction.
-fn one(case: &Case<'_>, outcome: &Outcome, attempt: Attempt, next_hop: &NextHop) -> Settlement {
+fn one(
+    case: &Case<'_>,
+    outcome: &Outcome,
+    attempt: Attempt,
+    next_hop: &NextHop,
+    keeps_time: bool,
+) -> Settlement {
     match outcome.verdict {
         Verdict::Accepted => case.delivered(
             attempt,
@@ -488,6 +501,7 @@ fn one(case: &Case<'_>, outcome: &Outcome, attempt: Attempt, next_hop: &NextHop)
                 (false, true) => Teller::Here,
                 (false, false) => Teller::Nobody,
             },
+            keeps_time,
         ),
         Verdict::Failed => case.failed(attempt),
         Verdict::Deferred | Verdict::Again => {
@@ -537,7 +551,7 @@ async fn transact(
     connection
         .dialogue
         .submit(
-            &envelope(&job.message, &job.recipients),
+            &envelope(&job.message, &job.recipients, SystemTime::now()),
             &facts(&job.message),
             &mut reader,
         )

@@ -21,6 +21,8 @@ pub struct Reporter {
     /// Most octets of a message that a report returns whole. Default 64 KiB: the message of a person
     /// fits; the attachments that do not are at the sender's anyway.
     pub full_limit: u64,
+    /// Each report of a failure goes to `from` too, with the header of the message at most.
+    pub copies: bool,
 }
 
 impl Reporter {
@@ -30,6 +32,7 @@ impl Reporter {
             hostname: hostname.to_owned(),
             from: format!("postmaster@{hostname}"),
             full_limit: 64 * 1024,
+            copies: false,
         }
     }
 }
@@ -205,6 +208,7 @@ fn subject(owed: &Owed) -> String {
         Some(NoticeKind::Delayed) => "Delayed, still being tried",
         Some(NoticeKind::Delivered) => "Delivered",
         Some(NoticeKind::Relayed) => "Handed on to the next server",
+        Some(NoticeKind::Expanded) => "Passed on to several mailboxes",
     };
     let mut those = owed
         .notices

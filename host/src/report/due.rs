@@ -18,7 +18,12 @@ pub enum Event {
     Relayed {
         /// That server offered DSN, so what NOTIFY asks for is its business now.
         server_reports: bool,
+        /// `BY` asks for a report of it: to trace the message, or because that server will not keep
+        /// the time.
+        by_asks: bool,
     },
+    /// It is an alias, and became several recipients.
+    Expanded,
 }
 
 /// The report that the sender is owed about this recipient, if one is.
@@ -41,10 +46,17 @@ pub fn due(recipient: &Recipient, reverse_path: &str, event: Event) -> Option<No
         Event::Delayed { told } => (delay && !told).then_some(NoticeKind::Delayed),
         // R3461-5.2.3
         Event::Delivered => success.then_some(NoticeKind::Delivered),
-        // R3461-5.2.2-a
-        Event::Relayed { server_reports } => {
-            (success && !server_reports).then_some(NoticeKind::Relayed)
+        // R3461-5.2.2-a; RFC 2852 section 4.1.4 (R2852-4): with the trace modifier, and by mode N to a
+        // server without DELIVERBY, unless NOTIFY forbids every report.
+        Event::Relayed {
+            server_reports,
+            by_asks,
+        } => {
+            let never = recipient.notify.is_some_and(|notify| notify.never);
+            ((success && !server_reports) || (by_asks && !never)).then_some(NoticeKind::Relayed)
         }
+        // RFC 3461 section 5.2.7.3 (R3461-5.2.7)
+        Event::Expanded => success.then_some(NoticeKind::Expanded),
     }
 }
 
@@ -68,32 +80,34 @@ mod tests {
     }
 
     /// Events in the order of the columns of the table below.
-    const EVENTS: [(Event, NoticeKind); 4] = [
+    const EVENTS: [(Event, NoticeKind); 5] = [
         (Event::Failed, NoticeKind::Failed),
         (Event::Delayed { told: false }, NoticeKind::Delayed),
         (Event::Delivered, NoticeKind::Delivered),
         (
             Event::Relayed {
                 server_reports: false,
+                by_asks: false,
             },
             NoticeKind::Relayed,
         ),
+        (Event::Expanded, NoticeKind::Expanded),
     ];
 
     // R3461-5.2.2-a, R3461-5.2.3, R3461-5.2.5, R3461-5.2.6
     #[test]
     fn r3461_5_2_each_outcome_owes_what_notify_asks_for() {
         for (notify, expected) in [
-            //                      failed delayed delivered relayed
-            ("-", [true, true, false, false]),
-            ("NEVER", [false, false, false, false]),
-            ("SUCCESS", [false, false, true, true]),
-            ("FAILURE", [true, false, false, false]),
-            ("DELAY", [false, true, false, false]),
-            ("SUCCESS,FAILURE", [true, false, true, true]),
-            ("SUCCESS,DELAY", [false, true, true, true]),
-            ("FAILURE,DELAY", [true, true, false, false]),
-            ("SUCCESS,FAILURE,DELAY", [true, true, true, true]),
+            //                  failed delayed delivered relayed expanded
+            ("-", [true, true, false, false, false]),
+            ("NEVER", [false, false, false, false, false]),
+            ("SUCCESS", [false, false, true, true, true]),
+            ("FAILURE", [true, false, false, false, false]),
+            ("DELAY", [false, true, false, false, false]),
+            ("SUCCESS,FAILURE", [true, false, true, true, true]),
+            ("SUCCESS,DELAY", [false, true, true, true, true]),
+            ("FAILURE,DELAY", [true, true, false, false, false]),
+            ("SUCCESS,FAILURE,DELAY", [true, true, true, true, true]),
         ] {
             for ((event, kind), owed) in EVENTS.into_iter().zip(expected) {
                 assert_eq!(
@@ -125,6 +139,7 @@ mod tests {
     fn r3461_5_2_2_a_a_server_with_dsn_reports_itself() {
         let event = Event::Relayed {
             server_reports: true,
+            by_asks: false,
         };
         assert_eq!(due(&asked("SUCCESS"), "alice@example.org", event), None);
     }

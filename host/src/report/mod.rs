@@ -29,4 +29,4 @@ mod tests;
 pub use compose::{Composed, Reporter, Request, compose};
 pub use due::{Event, due};
 pub use original::{HEADER_LIMIT, Original, whole};
-pub use run::{CurrentReporter, CurrentSigners, Reports, run};
+pub use run::{CurrentAliases, CurrentReporter, CurrentSigners, Reports, run};

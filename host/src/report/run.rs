@@ -14,12 +14,14 @@ use super::compose::{Composed, Reporter, Request, compose};
 use super::id;
 use super::original::{HEADER_LIMIT, Original, whole};
 use crate::alarm::Alarm;
+use crate::alias::Aliases;
+use crate::alias::expand::Context;
 use crate::dkim::{Digest, Signers};
 use crate::relay::CurrentRoutes;
-use crate::route::{Delivery, Query, domain};
+use crate::route::{Query, domain};
 use crate::spool::{
-    Attempt, NewMessage, NewRecipient, NewState, NoticeKind, Outcome, Owed, Settlement, Spool,
-    SpoolError,
+    Attempt, Envelope, Message, NewMessage, NewRecipient, NewState, NoticeKind, Outcome, Owed,
+    Parameters, Recipient, Ret, Settlement, Spool, SpoolError,
 };
 
 /// How often the spool is asked without a reason: for what was put off, and after trouble.
@@ -38,12 +40,17 @@ pub type CurrentReporter = Arc<dyn Fn() -> Arc<Reporter> + Send + Sync>;
 /// Keys that sign, at this moment. Called for each report.
 pub type CurrentSigners = Arc<dyn Fn() -> Arc<Signers> + Send + Sync>;
 
+/// The aliases of this moment.
+pub type CurrentAliases = Arc<dyn Fn() -> Arc<Aliases> + Send + Sync>;
+
 /// What the task works with.
 pub struct Reports {
     /// Where notices come from and reports go.
     pub spool: Arc<dyn Spool>,
     /// The routes in force.
     pub routes: CurrentRoutes,
+    /// The aliases in force: a sender's address may be one.
+    pub aliases: CurrentAliases,
     /// Who reports.
     pub reporter: CurrentReporter,
     /// Keys for the domain that reports come from.
@@ -149,9 +156,9 @@ impl Reports {
                 now,
             },
         );
-        let routed = self.routed(reverse_path);
+        let way = self.way(reverse_path, &reporter);
         let new = self
-            .message(&report, &reporter.from, composed, &routed, now)
+            .message(&report, &reporter.from, composed, &way, now)
             .await?;
         self.spool.reported(id, &notices, Some(new)).await?;
         tracing::info!(
@@ -161,8 +168,72 @@ impl Reports {
             recipients = notices.len(),
             "reported"
         );
-        self.settled(&report, reverse_path, &routed).await;
-        Ok(matches!(routed, Routed::To(_, NewState::Waiting)))
+        self.settled(&report, reverse_path, &way).await;
+        let mut waits = way.waits();
+        if reporter.copies
+            && owed
+                .notices
+                .iter()
+                .any(|one| one.kind == NoticeKind::Failed)
+            && !reverse_path.eq_ignore_ascii_case(&reporter.from)
+        {
+            waits |= self.copy(owed, &reporter, &until, now).await;
+        }
+        Ok(waits)
+    }
+
+    /// The copy for postmaster. It is for his information: what goes wrong with it is logged, no more.
+    /// Whether it is due.
+    async fn copy(
+        &self,
+        owed: &Owed,
+        reporter: &Reporter,
+        until: &[Option<SystemTime>],
+        now: SystemTime,
+    ) -> bool {
+        // What others wrote to each other is not his business.
+        let header_only = Owed {
+            message: Arc::new(Message {
+                envelope: Envelope {
+                    parameters: Parameters {
+                        ret: Some(Ret::Headers),
+                        ..owed.message.envelope.parameters.clone()
+                    },
+                    ..owed.message.envelope.clone()
+                },
+                ..Message::clone(&owed.message)
+            }),
+            notices: owed.notices.clone(),
+        };
+        let way = self.way(&reporter.from, reporter);
+        let copied = async {
+            let original = self.original(&header_only, 0, now).await?;
+            let id = id::fresh(now);
+            let composed = compose(
+                reporter,
+                &Request {
+                    owed: &header_only,
+                    until,
+                    original: &original,
+                    id: &id,
+                    now,
+                },
+            );
+            let copy = self.message(&id, composed, &way, now).await?;
+            self.spool.append(copy).await
+        };
+        match copied.await {
+            Ok(()) => way.waits(),
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(
+                    id = owed.message.id,
+                    error,
+                    "no copy of a report for postmaster"
+                );
+                false
+            }
+        }
     }
 
     /// Reads what the report may return. All of it is read in any case: only at its end one knows
@@ -227,26 +298,34 @@ impl Reports {
                     identity: message.identity.as_deref(),
                     mailbox: &notice.recipient.mailbox,
                 })?;
-                message.received.checked_add(route.retry.give_up)
+                message.released().checked_add(route.retry.give_up)
             })
             .collect()
     }
 
-    /// Where a report to this mailbox goes.
-    fn routed(&self, mailbox: &str) -> Routed {
-        let routes = (self.routes)();
-        let route = routes.find(&Query {
+    /// Where a report to this mailbox goes: it may be an alias.
+    fn way(&self, mailbox: &str, reporter: &Reporter) -> Way {
+        let (aliases, routes) = ((self.aliases)(), (self.routes)());
+        let context = Context {
+            aliases: &aliases,
+            routes: &routes,
+            hostname: &reporter.hostname,
             reverse_path: "",
             identity: None,
-            mailbox,
-        });
-        match route {
-            Some(route) if matches!(route.delivery, Delivery::Hold) => {
-                Routed::To(route.lane(mailbox), NewState::Held)
+        };
+        // RFC 3461 section 6.1 (R3461-6.1): NOTIFY absent. The null reverse-path says enough.
+        let mut recipients = context.recipients(vec![Recipient {
+            mailbox: mailbox.to_owned(),
+            ..Recipient::default()
+        }]);
+        // Only what has a route has a lane.
+        let lost = recipients.iter().all(|one| one.lane.is_empty());
+        if lost {
+            for one in &mut recipients {
+                one.state = NewState::Held;
             }
-            Some(route) => Routed::To(route.lane(mailbox), NewState::Waiting),
-            None => Routed::Nowhere,
         }
+        Way { recipients, lost }
     }
 
     async fn message(
@@ -254,7 +333,7 @@ impl Reports {
         id: &str,
         from: &str,
         mut composed: Composed,
-        routed: &Routed,
+        way: &Way,
         now: SystemTime,
     ) -> Result<NewMessage, SpoolError> {
         // R6409-8.5: they come from a domain of ours as other mail does.
@@ -271,10 +350,6 @@ impl Reports {
         composed.facts.signed |= !signatures.is_empty();
         let mut writer = self.spool.content(id);
         writer.write(&composed.octets).await?;
-        let (lane, state) = match routed {
-            Routed::To(lane, state) => (lane.clone(), *state),
-            Routed::Nowhere => (String::new(), NewState::Held),
-        };
         Ok(NewMessage {
             id: id.to_owned(),
             envelope: composed.envelope,
@@ -283,55 +358,60 @@ impl Reports {
             received: now,
             message_id: composed.message_id,
             facts: composed.facts,
-            recipients: vec![NewRecipient {
-                recipient: composed.recipient,
-                state,
-                lane,
-            }],
+            recipients: way.recipients.clone(),
             content: writer.finish_after(signatures.into_bytes()).await?,
         })
     }
 
     /// Tells of a report that has no way to go, or that there is one again.
-    async fn settled(&self, report: &str, reverse_path: &str, routed: &Routed) {
+    async fn settled(&self, report: &str, reverse_path: &str, way: &Way) {
         let subject = format!("no route for reports to {}", domain(reverse_path));
-        match routed {
-            Routed::To(..) => self.alarm.clear(&subject),
-            Routed::Nowhere => {
-                let reason = format!(
-                    "no [[route]] is for {reverse_path}, the sender of the message that it reports \
-                     on; add one, then: pillarbox queue release {report}"
-                );
-                // So that `queue show` says it too.
-                let held = Settlement {
-                    ordinal: 0,
-                    outcome: Outcome::Held,
-                    attempt: Attempt {
-                        status: Some((5, 4, 4)),
-                        text: reason.clone(),
-                        at: SystemTime::now(),
-                        ..Attempt::default()
-                    },
-                    counted: false,
-                    lane: String::new(),
-                    notices: Vec::new(),
-                };
-                if let Err(error) = self.spool.settle(report, vec![held]).await {
-                    tracing::error!(id = report, error = with_causes(&error), "cannot say why");
-                }
-                let text = format!("report {report} is held: {reason}");
-                self.alarm.raise(&subject, &text);
-            }
+        if !way.lost {
+            self.alarm.clear(&subject);
+            return;
         }
+        let reason = format!(
+            "no [[route]] is for {reverse_path}, the sender of the message that it reports on; add \
+             one, then: pillarbox queue release {report}"
+        );
+        // So that `queue show` says it too.
+        let held = |ordinal| Settlement {
+            ordinal,
+            outcome: Outcome::Held,
+            attempt: Attempt {
+                status: Some((5, 4, 4)),
+                text: reason.clone(),
+                at: SystemTime::now(),
+                ..Attempt::default()
+            },
+            counted: false,
+            lane: String::new(),
+            notices: Vec::new(),
+            overdue: false,
+        };
+        let held = (0..).zip(&way.recipients).map(|(ordinal, _)| held(ordinal));
+        if let Err(error) = self.spool.settle(report, held.collect()).await {
+            tracing::error!(id = report, error = with_causes(&error), "cannot say why");
+        }
+        let text = format!("report {report} is held: {reason}");
+        self.alarm.raise(&subject, &text);
     }
 }
 
 /// Where a report goes.
-enum Routed {
-    /// Into this lane.
-    To(String, NewState),
-    /// No route is for its recipient.
-    Nowhere,
+struct Way {
+    recipients: Vec<NewRecipient>,
+    /// No route is for any of them.
+    lost: bool,
+}
+
+impl Way {
+    /// Whether any of it is due at once.
+    fn waits(&self) -> bool {
+        self.recipients
+            .iter()
+            .any(|one| one.state == NewState::Waiting)
+    }
 }
 
 /// An error with what lies below it.

@@ -102,6 +102,7 @@ fn action(kind: NoticeKind) -> &'static str {
         NoticeKind::Delayed => "delayed",
         NoticeKind::Delivered => "delivered",
         NoticeKind::Relayed => "relayed",
+        NoticeKind::Expanded => "expanded",
     }
 }
 
@@ -129,7 +130,7 @@ pub(super) fn status(notice: &Notice) -> Status {
         },
         // A 5yz here is a trouble between us and a configured server, which is no failure (CL-route).
         NoticeKind::Delayed => said.filter(|status| class(status, 4)).unwrap_or((4, 0, 0)),
-        NoticeKind::Delivered | NoticeKind::Relayed => {
+        NoticeKind::Delivered | NoticeKind::Relayed | NoticeKind::Expanded => {
             said.filter(|status| class(status, 2)).unwrap_or((2, 1, 5))
         }
     }

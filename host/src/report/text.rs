@@ -127,13 +127,21 @@ fn heading(group: &Group<'_>) -> String {
                                      which sends no such confirmations; so this is the last one \
                                      about:"
             .to_owned(),
+        (NoticeKind::Expanded, _) => "It was passed on, as you wanted to know, to the several \
+                                      mailboxes that the following address stands for. Delivery \
+                                      to each of them is not confirmed; if one fails, you get a \
+                                      report of that:"
+            .to_owned(),
     }
 }
 
 /// What the server said, or what we found.
 fn happened(text: &mut Text, group: &Group<'_>, left: &mut usize) {
     let attempt = group.attempt;
-    if matches!(group.kind, NoticeKind::Delivered | NoticeKind::Relayed) {
+    if matches!(
+        group.kind,
+        NoticeKind::Delivered | NoticeKind::Relayed | NoticeKind::Expanded
+    ) {
         return;
     }
     if let Some(reply) = &attempt.reply {
@@ -169,6 +177,11 @@ fn happened(text: &mut Text, group: &Group<'_>, left: &mut usize) {
 /// What a sender can do about a failure (RFC 3463 section 3).
 fn advice((class, subject, detail): Status, age: Duration) -> String {
     let what = match (class, subject, detail) {
+        // RFC 2852: the sender's own wish.
+        (5, 4, 7) => {
+            "it was not to arrive any later, so it comes back. Send it again with more time, or \
+             reach the recipient in another way."
+        }
         (_, 4, 7) | (4, ..) => {
             let tried = match age.as_secs() {
                 0..3600 => String::new(),

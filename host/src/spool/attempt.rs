@@ -192,6 +192,8 @@ pub enum Outcome {
     Failed,
     /// Not before somebody releases it.
     Held,
+    /// There was no attempt: all stays as it is, and only notices are owed.
+    Unchanged,
 }
 
 /// A kind of report that a sender is owed (RFC 3464 section 2.3.3).
@@ -206,6 +208,8 @@ pub enum NoticeKind {
     Delivered,
     /// `relayed`: to a server that sends no reports.
     Relayed,
+    /// `expanded`: an alias became several recipients.
+    Expanded,
 }
 
 impl NoticeKind {
@@ -216,14 +220,21 @@ impl NoticeKind {
             Self::Delayed => 1,
             Self::Delivered => 2,
             Self::Relayed => 3,
+            Self::Expanded => 4,
         }
     }
 
     /// From the database.
     pub(super) fn from_code(code: i64) -> Option<Self> {
-        [Self::Failed, Self::Delayed, Self::Delivered, Self::Relayed]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        [
+            Self::Failed,
+            Self::Delayed,
+            Self::Delivered,
+            Self::Relayed,
+            Self::Expanded,
+        ]
+        .into_iter()
+        .find(|kind| kind.code() == code)
     }
 }
 
@@ -242,6 +253,8 @@ pub struct Settlement {
     pub lane: String,
     /// Reports that the sender is owed from now on.
     pub notices: Vec<NoticeKind>,
+    /// The deadline of the recipient has passed, and that is dealt with herewith.
+    pub overdue: bool,
 }
 
 /// A report that a sender is owed about one recipient.
@@ -371,12 +384,12 @@ mod tests {
 
     #[test]
     fn every_kind_of_notice_is_the_same_after_the_database() {
-        for code in 0..4 {
+        for code in 0..5 {
             assert_eq!(
                 NoticeKind::from_code(code).map(NoticeKind::code),
                 Some(code)
             );
         }
-        assert_eq!(NoticeKind::from_code(4), None);
+        assert_eq!(NoticeKind::from_code(5), None);
     }
 }

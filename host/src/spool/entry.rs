@@ -105,6 +105,21 @@ pub struct EntryRecipient {
     pub next_attempt: Option<SystemTime>,
     /// What the last attempt brought, or why it is held.
     pub last_reply: Option<String>,
+    /// Until when its sender wants it held (RFC 4865), while that is to come.
+    #[serde(
+        serialize_with = "optional_rfc3339",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub hold_until: Option<SystemTime>,
+    /// MT-PRIORITY (RFC 6710), -9 to 9; absent: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i8,
+    /// Until when it is to be delivered (RFC 2852), unless that has passed and is dealt with.
+    #[serde(
+        serialize_with = "optional_rfc3339",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub deadline: Option<SystemTime>,
     /// Where it queues.
     #[serde(skip)]
     pub lane: String,
@@ -201,6 +216,14 @@ impl Entry {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &i8) -> bool {
+    *number == 0
+}
+
 /// RFC 3339 in UTC, to the millisecond.
 pub fn timestamp(time: SystemTime) -> String {
     let time = super::sqlite::milliseconds(time);
@@ -241,6 +264,9 @@ mod tests {
                 attempts: 2,
                 next_attempt: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)),
                 last_reply: Some("disk full".into()),
+                hold_until: None,
+                priority: 0,
+                deadline: None,
                 lane: String::new(),
                 attempt: None,
             }],

@@ -6,7 +6,7 @@
 //! must have a default.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,27 @@ pub struct Message {
     pub facts: ContentFacts,
     /// Octets of the content.
     pub size: u64,
+}
+
+impl Message {
+    /// When its way begins: when it was accepted, or when its sender wants it released (RFC 4865).
+    pub fn released(&self) -> SystemTime {
+        let hold = self.envelope.parameters.hold_for.unwrap_or(0);
+        self.received + Duration::from_secs(hold.into())
+    }
+
+    /// Until when it is to be delivered (RFC 2852 section 4), with the parameter. It may be before
+    /// `received`.
+    pub fn deliver_by(&self) -> Option<(SystemTime, DeliverBy)> {
+        let by = self.envelope.parameters.deliver_by?;
+        let span = Duration::from_secs(by.seconds.unsigned_abs());
+        let deadline = if by.seconds < 0 {
+            self.received.checked_sub(span)
+        } else {
+            self.received.checked_add(span)
+        };
+        Some((deadline?, by))
+    }
 }
 
 /// What MAIL said, and the session around it.
@@ -188,6 +209,9 @@ pub enum NewState {
     Waiting,
     /// Not before somebody releases it.
     Held,
+    /// It is done: an alias of so many recipients that are here too, whose sender wants to know (RFC
+    /// 3461 section 5.2.7.3). The report is owed from now on.
+    Expanded(usize),
 }
 
 /// What RCPT said (RFC 5321 section 4.1.1.3).
@@ -250,6 +274,18 @@ pub struct Claimed {
     pub lane: String,
     /// Whether the sender was told of a delay, or is about to be.
     pub delay_told: bool,
+    /// Until when it is to be delivered (RFC 2852); `None`: at any time, or that has passed and is
+    /// dealt with.
+    pub deadline: Option<SystemTime>,
+}
+
+/// A recipient that was not delivered in time (RFC 2852) and has no attempt that runs.
+#[derive(Debug, Clone)]
+pub struct Overdue {
+    /// Which. There is no lease on it.
+    pub recipient: Claimed,
+    /// What the last attempt brought.
+    pub last_reply: Option<String>,
 }
 
 /// A message whose sender is owed reports.

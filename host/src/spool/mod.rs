@@ -59,7 +59,7 @@ pub use history::{End, Past};
 pub use lane::{LaneCount, LaneTrouble, Trouble, Wanted, is_of};
 pub use message::{
     Body, Claimed, ContentFacts, DeliverBy, Envelope, Message, NewMessage, NewRecipient, NewState,
-    Notify, Owed, Parameters, Recipient, Ret,
+    Notify, Overdue, Owed, Parameters, Recipient, Ret,
 };
 pub use reader::{ContentReader, ContentStream};
 pub use sqlite::{Access, Sqlite};
@@ -95,6 +95,13 @@ pub trait Spool: Send + Sync {
         lease: Duration,
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError>;
+
+    /// Recipients whose deadline (RFC 2852) has passed, the longest ago first, and that have neither
+    /// an attempt that runs nor are held. Given out again until a settlement deals with it.
+    ///
+    /// # Errors
+    /// Only if the spool as a whole cannot be used.
+    async fn overdue(&self, limit: usize, now: SystemTime) -> Result<Vec<Overdue>, SpoolError>;
 
     /// Records what came of an attempt, for all of these recipients at once. Of a recipient that was
     /// removed meanwhile, or is done, nothing is recorded; one that was held meanwhile stays held,
@@ -250,11 +257,13 @@ pub enum Change {
     /// Nobody tries to deliver it until it is released. An attempt that runs is not stopped, and
     /// reports that are owed already are made.
     Hold,
-    /// What is held is due now.
+    /// What is held is due now, or when its sender wants it released; what waits for that only is due
+    /// now.
     Release,
     /// It goes, without a report to anybody. An attempt that runs is not stopped.
     Remove,
-    /// What is waiting or deferred is due now, and so are reports that were put off.
+    /// What is waiting or deferred is due now, save what its sender wants held, and so are reports
+    /// that were put off.
     Retry,
 }
 

@@ -1,6 +1,7 @@
 //! Rows of the database as values; what cannot be read is damage, with its reason.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::types::{FromSql, ValueRef};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row};
 
 use super::attempt::{Attempt, Notice, NoticeKind};
 use super::entry::{Cursor, Entry, EntryRecipient, State};
-use super::message::{Message, Notify, Recipient};
+use super::message::{Claimed, Message, Notify, Recipient};
 use super::sqlite::time;
 
 /// Identifier of a damaged message (its serial where that cannot be read), and the reason.
@@ -21,9 +22,25 @@ pub(super) struct Due {
     pub(super) attempts: u32,
     pub(super) lane: String,
     pub(super) delay_told: bool,
+    pub(super) deadline: Option<SystemTime>,
 }
 
-/// Reads the columns 1 to 8 of a claim.
+impl Due {
+    /// The recipient with its message.
+    pub(super) fn of(self, message: Arc<Message>, attempts: u32) -> Claimed {
+        Claimed {
+            message,
+            ordinal: self.ordinal,
+            recipient: self.recipient,
+            attempts,
+            lane: self.lane,
+            delay_told: self.delay_told,
+            deadline: self.deadline,
+        }
+    }
+}
+
+/// Reads the columns 1 to 9 of a claim.
 pub(super) fn due(row: &Row<'_>) -> Result<Due, String> {
     Ok(Due {
         ordinal: column(row, 1, "ordinal")?,
@@ -31,6 +48,7 @@ pub(super) fn due(row: &Row<'_>) -> Result<Due, String> {
         attempts: column(row, 6, "attempts")?,
         lane: column(row, 7, "lane")?,
         delay_told: column(row, 8, "delay_told")?,
+        deadline: column::<Option<i64>>(row, 9, "deadline")?.map(time),
     })
 }
 
@@ -139,7 +157,7 @@ pub(super) fn entry(row: &Row<'_>, recipients: Vec<EntryRecipient>) -> rusqlite:
 }
 
 /// Reads a recipient of a list (columns
-/// `mailbox, state, attempts, due, last_reply, lane, attempt`).
+/// `mailbox, state, attempts, due, last_reply, lane, attempt, hold_until, priority, deadline`).
 pub(super) fn entry_recipient(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<EntryRecipient> {
     let attempts = row.get(2)?;
     let due = row.get::<_, Option<i64>>(3)?.map(time);
@@ -158,6 +176,13 @@ pub(super) fn entry_recipient(row: &Row<'_>, now: SystemTime) -> rusqlite::Resul
         last_reply: text(row, 4)?,
         lane: text(row, 5)?.unwrap_or_default(),
         attempt: attempt(row, 6)?,
+        // Over is over.
+        hold_until: row
+            .get::<_, Option<i64>>(7)?
+            .map(time)
+            .filter(|until| *until > now),
+        priority: row.get(8)?,
+        deadline: row.get::<_, Option<i64>>(9)?.map(time),
     })
 }
 

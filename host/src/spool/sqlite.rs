@@ -27,7 +27,7 @@ use super::error::SpoolError;
 use super::history::Past;
 use super::lane::{LaneCount, LaneTrouble, Wanted};
 use super::lock::Lock;
-use super::message::{Claimed, NewMessage, Owed};
+use super::message::{Claimed, NewMessage, Overdue, Owed};
 use super::operation::{
     Alter, Append, Arrival, Claim, Expedite, Forget, PutOff, Quarantine, Reported, SetTrouble,
     Settle, Shelve,
@@ -170,6 +170,19 @@ impl Spool for Sqlite {
             owner: self.owner,
         };
         self.writer.run(claim).await.map(|found| found.claimed)
+    }
+
+    async fn overdue(&self, limit: usize, now: SystemTime) -> Result<Vec<Overdue>, SpoolError> {
+        let now = milliseconds(now);
+        let found = self
+            .read("look for what is overdue", move |connection| {
+                query::overdue(connection, limit, now)
+            })
+            .await?;
+        for (id, reason) in found.damaged {
+            self.quarantine(&id, &reason).await?;
+        }
+        Ok(found.overdue)
     }
 
     async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {

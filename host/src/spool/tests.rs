@@ -10,6 +10,7 @@ use super::attempt::Reply;
 use super::*;
 
 mod damage;
+mod extensions;
 mod history;
 mod lanes;
 mod list;
@@ -99,6 +100,7 @@ fn settlement(ordinal: u32, outcome: Outcome, text: &str) -> Settlement {
         counted: true,
         lane: "lane".to_owned(),
         notices: Vec::new(),
+        overdue: false,
     }
 }
 
@@ -409,13 +411,13 @@ async fn a_newer_spool_is_left_alone_and_only_the_owner_can_read_ours() {
         assert_eq!(mode(&spool.path().join(name)), 0o600, "{name}");
     }
     drop(spool);
-    damage(state.path(), "PRAGMA user_version = 3");
+    damage(state.path(), "PRAGMA user_version = 4");
     let refused = Sqlite::open(state.path(), Access::Service).unwrap_err();
     assert!(matches!(
         refused,
         SpoolError::Newer {
-            found: 3,
-            known: 2,
+            found: 4,
+            known: 3,
             ..
         }
     ));

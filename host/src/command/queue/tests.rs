@@ -71,6 +71,7 @@ async fn settle(spool: &Sqlite, id: &str, outcome: Outcome, code: u16) {
             counted: true,
             lane: "smarthost".into(),
             notices: Vec::new(),
+            overdue: false,
         };
         spool
             .settle(&message.message.id, vec![settlement])

@@ -140,6 +140,9 @@ mod tests {
             attempts: 1,
             next_attempt: matches!(state, State::Waiting | State::Deferred).then(|| at(3600)),
             last_reply: None,
+            hold_until: None,
+            priority: 0,
+            deadline: None,
             lane: "smarthost".into(),
             attempt,
         }

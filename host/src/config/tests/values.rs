@@ -67,6 +67,13 @@ fn a_hostname_is_enough() {
         assert!(listener.networks.is_none() && listener.relay_networks.is_empty());
         assert!(!listener.clear_text && !listener.bare_lf_convert);
         assert!(!listener.legacy_auth_line && !listener.keep_bcc);
+        let extensions = listener.extensions;
+        assert!(extensions.chunking && extensions.smtputf8 && extensions.requiretls);
+        assert!(!extensions.binarymime && !extensions.mt_priority);
+        assert_eq!(
+            (extensions.futurerelease, extensions.deliverby),
+            (None, None)
+        );
         assert!(listener.admits(ip("203.0.113.9")) && !listener.lets_relay(ip("203.0.113.9")));
     }
     assert_eq!(config.auth.path, Path::new("/var/lib/pillarbox/users.toml"));
@@ -88,7 +95,8 @@ fn a_hostname_is_enough() {
     assert_eq!(config.report.from, "postmaster@mail.example.org");
     assert_eq!(config.report.full_limit, 65_536);
     assert_eq!(config.alarm.command, None);
-    assert!(config.dns.servers.is_empty());
+    assert!(config.dns.servers.is_empty() && !config.dns.trusted);
+    assert!(!config.report.copy_postmaster);
     assert!(config.routes.is_empty());
     let [route] = <[Route; 1]>::try_from(config.routes_or_default()).unwrap();
     assert_eq!(
@@ -132,9 +140,10 @@ fn relative_paths_count_from_the_file() {
 #[test]
 fn a_listener_without_keys_is_submission_with_starttls() {
     let config = good("hostname = \"mail.example.org\"\n[[listener]]");
-    assert_eq!(config.listeners, Listener::defaults(&config.auth)[..1]);
+    let defaults = Listener::defaults(&config.auth, Extensions::default());
+    assert_eq!(config.listeners, defaults[..1]);
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\ntls = \"implicit\"");
-    assert_eq!(config.listeners, Listener::defaults(&config.auth)[1..]);
+    assert_eq!(config.listeners, defaults[1..]);
     // RFC 8314 section 3.3
     let config = good("hostname = \"mail.example.org\"\n[[listener]]\naddress = \"127.0.0.1:465\"");
     assert_eq!(config.listeners[0].tls, ListenerTls::Implicit);

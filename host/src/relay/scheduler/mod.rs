@@ -20,7 +20,7 @@ use super::lane::Lane;
 use super::permits::{Leave, Permit, Permits};
 use super::settle::record;
 use super::worker::{Worker, hand_back, put_off};
-use super::{Event, LEASE, LOOK, PAUSE, Shared, Signals, local, with_causes};
+use super::{Event, LEASE, LOOK, PAUSE, Shared, Signals, local, overdue, with_causes};
 use crate::route::{Route, Routes};
 use crate::spool::{Claimed, SpoolError, State, Wanted, is_of};
 
@@ -374,6 +374,9 @@ impl Scheduler {
             let shared = Arc::clone(&self.shared);
             self.chores.spawn(async move { record(&shared).await });
         }
+        let shared = Arc::clone(&self.shared);
+        self.chores
+            .spawn(async move { overdue::look(&shared).await });
         self.look_at_routes();
         self.look_at_stuck();
         self.look_at_troubles();

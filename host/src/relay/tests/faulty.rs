@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::spool::{
     Change, ContentReader, ContentWriter, Cursor, Detail, LaneCount, LaneTrouble, NewMessage,
-    NoticeKind, Owed, Past, SpoolError,
+    NoticeKind, Overdue, Owed, Past, SpoolError,
 };
 
 /// Does what the spool within does, but for these.
@@ -73,6 +73,10 @@ impl Spool for Faulty {
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError> {
         self.inner.claim(wanted, lease, now).await
+    }
+
+    async fn overdue(&self, limit: usize, now: SystemTime) -> Result<Vec<Overdue>, SpoolError> {
+        self.inner.overdue(limit, now).await
     }
 
     async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {

@@ -63,6 +63,7 @@ impl Desk {
         let reports = Reports {
             spool: Arc::clone(&faulty) as Arc<dyn Spool>,
             routes: Arc::new(move || Arc::clone(&current.lock().unwrap())),
+            aliases: Arc::new(Arc::default),
             reporter: Arc::new(|| Arc::new(Reporter::new("mail.example.org"))),
             signers: Arc::new(|| Arc::new(crate::dkim::Signers::default())),
             alarm: Arc::clone(&heard) as Arc<dyn Alarm>,
@@ -100,6 +101,7 @@ impl Desk {
             counted: true,
             lane: "lane".into(),
             notices: vec![NoticeKind::Failed],
+            overdue: false,
         };
         let ordinals = claimed.unwrap().into_iter().map(|one| one.ordinal);
         let settlements = ordinals.map(settlement).collect();
@@ -320,6 +322,7 @@ async fn the_task_pays_when_it_is_told_and_ends_when_it_should() {
     let reports = Reports {
         spool: Arc::clone(spool) as Arc<dyn Spool>,
         routes: Arc::clone(&reports.routes),
+        aliases: Arc::new(Arc::default),
         reporter: Arc::clone(&reports.reporter),
         signers: Arc::clone(&reports.signers),
         alarm: Arc::clone(&reports.alarm),

@@ -51,8 +51,15 @@ impl Operation for Alter {
                     )?;
                 }
                 Change::Release => {
+                    // What waits for nothing but the time that its sender gave.
                     change(
-                        "UPDATE recipient SET state = 0, due = ?2
+                        "UPDATE recipient SET due = ?2, hold_until = NULL
+                         WHERE message = ?1 AND state = 0 AND hold_until > ?2",
+                        now,
+                    )?;
+                    // What was held here, and was to be held by its sender's wish, is that still.
+                    change(
+                        "UPDATE recipient SET state = 0, due = max(?2, coalesce(hold_until, ?2))
                          WHERE message = ?1 AND state = 3",
                         now,
                     )?;
@@ -60,7 +67,9 @@ impl Operation for Alter {
                 // One that is running is not begun a second time.
                 Change::Retry => {
                     change(
-                        "UPDATE recipient SET due = ?2 WHERE message = ?1 AND state IN (0, 2)",
+                        "UPDATE recipient SET due = ?2
+                         WHERE message = ?1 AND state IN (0, 2)
+                           AND (hold_until IS NULL OR hold_until <= ?2)",
                         now,
                     )?;
                     change(

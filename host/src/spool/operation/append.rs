@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, params};
 
+use super::super::attempt::{Attempt, NoticeKind, Stage};
 use super::super::content::Place;
 use super::super::entry::State;
 use super::super::error::SpoolError;
@@ -90,17 +91,35 @@ impl Arrival {
             return Err(error);
         }
         let serial = connection.last_insert_rowid();
-        let hold = i64::from(message.envelope.parameters.hold_for.unwrap_or(0)) * 1000;
+        let parameters = &message.envelope.parameters;
+        // RFC 4865 section 4 (R4865-4): counted from the acceptance.
+        let hold = parameters.hold_for.map(|seconds| i64::from(seconds) * 1000);
+        let hold_until = hold.map(|hold| received.saturating_add(hold));
+        // RFC 2852 section 4: what comes with no time left was told of by whoever let it pass.
+        let deadline = parameters.deliver_by.and_then(|by| {
+            (by.seconds > 0).then(|| received.saturating_add(by.seconds.saturating_mul(1000)))
+        });
+        let priority = parameters.priority.unwrap_or(0);
         let mut insert = connection.prepare_cached(
             "INSERT INTO recipient (message, ordinal, mailbox, notify, orcpt_type, orcpt, state, due,
-                                    lane)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                    lane, hold_until, priority, deadline, last_reply, attempt)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?;
         for (ordinal, new) in (0_i64..).zip(&message.recipients) {
-            // RFC 4865 section 3: not before the hold has passed.
             let (state, due) = match new.state {
-                NewState::Waiting => (State::Waiting, Some(received.saturating_add(hold))),
+                NewState::Waiting => (State::Waiting, Some(hold_until.unwrap_or(received))),
                 NewState::Held => (State::Held, None),
+                NewState::Expanded(_) => (State::Delivered, None),
+            };
+            let done = due.is_none() && state != State::Held;
+            let expanded = match new.state {
+                NewState::Expanded(count) => Some(expanded(message, count)),
+                NewState::Waiting | NewState::Held => None,
+            };
+            let attempt = match expanded.as_ref().map(|one| json(one, "an attempt")) {
+                Some(Ok(attempt)) => Some(attempt),
+                Some(Err(error)) => return Ok(Err(error)),
+                None => None,
             };
             let orcpt = new.recipient.orcpt.as_ref();
             insert.execute(params![
@@ -113,7 +132,26 @@ impl Arrival {
                 state.code(),
                 due,
                 new.lane,
+                hold_until.filter(|_| !done),
+                priority,
+                deadline.filter(|_| !done),
+                expanded.map(|attempt| attempt.last_reply()),
+                attempt,
             ])?;
+            if let Some(attempt) = attempt {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO notice (message, ordinal, kind, since, due, attempt)
+                         VALUES (?1, ?2, ?3, ?4, ?4, ?5)",
+                    )?
+                    .execute(params![
+                        serial,
+                        ordinal,
+                        NoticeKind::Expanded.code(),
+                        received,
+                        attempt
+                    ])?;
+            }
         }
         Ok(Ok(()))
     }
@@ -123,6 +161,16 @@ impl Arrival {
         if let Place::File(draft) = &mut self.message.content.place {
             draft.keep();
         }
+    }
+}
+
+/// What is known of an alias that became so many recipients.
+fn expanded(message: &NewMessage, count: usize) -> Attempt {
+    Attempt {
+        stage: Stage::Local,
+        text: format!("an alias of {count} recipients"),
+        at: message.received,
+        ..Attempt::default()
     }
 }
 

@@ -3,12 +3,15 @@
 //! Table `lane` says of each lane that nothing in it is due earlier than a certain time. It is small:
 //! a claim looks through it, and only into lanes that have room and something due, however much
 //! queues in the others.
+//!
+//! Within a lane higher priorities (RFC 6710) go first, of each the longest due. So that nothing waits
+//! for ever behind what is more urgent, a quarter of each lane's room goes by time alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::super::entry::State;
 use super::super::lane::Wanted;
@@ -28,13 +31,29 @@ pub(in super::super) const FIRST_DUE: &str = "SELECT due FROM recipient INDEXED 
      WHERE lane = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
 /// What is due in one lane, the longest due first.
 pub(in super::super) const DUE: &str =
-    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told, deadline
      FROM recipient INDEXED BY recipient_due
      WHERE lane = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
+/// The same without what has a priority of its own.
+const DUE_PLAIN: &str =
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told, deadline
+     FROM recipient INDEXED BY recipient_due
+     WHERE lane = ?1 AND due <= ?2 AND priority = 0 ORDER BY due LIMIT ?3";
+/// The same of one priority.
+pub(in super::super) const DUE_OF_PRIORITY: &str =
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told, deadline
+     FROM recipient INDEXED BY recipient_priority
+     WHERE lane = ?1 AND due <= ?2 AND priority = ?4 AND priority <> 0 ORDER BY due LIMIT ?3";
+/// The next lower priority in a lane.
+pub(in super::super) const LOWER: &str =
+    "SELECT priority FROM recipient INDEXED BY recipient_priority
+     WHERE lane = ?1 AND priority < ?2 AND priority <> 0 AND due IS NOT NULL
+     ORDER BY priority DESC LIMIT 1";
 
 /// What else is due in the same lane of one message. The signs keep the search to the primary key.
 pub(in super::super) const REST: &str =
-    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told
+    "SELECT message, ordinal, mailbox, notify, orcpt_type, orcpt, attempts, lane, delay_told,
+            deadline
      FROM recipient
      WHERE message = ?1 AND +lane = ?2 AND +due <= ?3 ORDER BY ordinal LIMIT ?4";
 
@@ -174,15 +193,36 @@ impl Claim {
         room: usize,
         found: &mut Found,
     ) -> rusqlite::Result<Option<i64>> {
-        let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        let due: Vec<_> = connection
-            .prepare_cached(DUE)?
-            .query_map(params![Octets(lane), self.now, limit], numbered)?
-            .collect::<rusqlite::Result<_>>()?;
-        let last = due.last().map(|(serial, _)| *serial);
-        let more = due.len() >= room;
+        let lane = Octets(lane);
+        let most = |room: usize| i64::try_from(room).unwrap_or(i64::MAX);
+        let end = found.claimed.len().saturating_add(room);
+        let priorities = priorities(connection, &lane)?;
+        if priorities.is_empty() {
+            let due = select(connection, DUE, params![lane, self.now, most(room)])?;
+            let last = due.last().map(|(serial, _)| *serial);
+            let more = due.len() >= room;
+            self.lease(connection, due, found)?;
+            return Ok(last.filter(|_| more));
+        }
+        let by_time = params![lane, self.now, most(share_of_time(room))];
+        let due = select(connection, DUE, by_time)?;
+        let mut last = due.last().map(|(serial, _)| *serial);
         self.lease(connection, due, found)?;
-        Ok(last.filter(|_| more))
+        for priority in priorities {
+            let room = most(end.saturating_sub(found.claimed.len()));
+            if room == 0 {
+                break;
+            }
+            let due = if priority == 0 {
+                select(connection, DUE_PLAIN, params![lane, self.now, room])?
+            } else {
+                let those = params![lane, self.now, room, priority];
+                select(connection, DUE_OF_PRIORITY, those)?
+            };
+            last = due.last().map(|(serial, _)| *serial).or(last);
+            self.lease(connection, due, found)?;
+        }
+        Ok(last.filter(|_| found.claimed.len() >= end))
     }
 
     /// Takes up to `room` more recipients of a message.
@@ -195,13 +235,12 @@ impl Claim {
         found: &mut Found,
     ) -> rusqlite::Result<()> {
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        let due = connection
-            .prepare_cached(REST)?
-            .query_map(params![serial, Octets(lane), self.now, limit], numbered)?
-            .collect::<rusqlite::Result<_>>()?;
+        let rest = params![serial, Octets(lane), self.now, limit];
+        let due = select(connection, REST, rest)?;
         self.lease(connection, due, found)
     }
 
+    /// Takes these.
     fn lease(
         &self,
         connection: &Connection,
@@ -221,14 +260,8 @@ impl Claim {
                     let ordinal = due.ordinal;
                     let state = State::Delivering.code();
                     lease.execute(params![state, self.until, self.owner, serial, ordinal])?;
-                    found.claimed.push(Claimed {
-                        message,
-                        ordinal,
-                        recipient: due.recipient,
-                        attempts: due.attempts.saturating_add(1),
-                        lane: due.lane,
-                        delay_told: due.delay_told,
-                    });
+                    let attempts = due.attempts.saturating_add(1);
+                    found.claimed.push(due.of(message, attempts));
                 }
                 Err(reason) => {
                     set_aside(connection, serial, &reason)?;
@@ -265,11 +298,46 @@ impl Found {
     }
 }
 
+/// What part of a lane's room goes by time, whatever is more urgent: a quarter. Of what four does not
+/// divide, chance decides, so that a lane with room for one is no exception.
+fn share_of_time(room: usize) -> usize {
+    room / 4 + usize::from(rand::random_range(0..4) < room % 4)
+}
+
+/// The priorities that are in a lane, the highest first, 0 among them; none if 0 is the only one.
+fn priorities(connection: &Connection, lane: &Octets<'_>) -> rusqlite::Result<Vec<i64>> {
+    let mut lower = connection.prepare_cached(LOWER)?;
+    let mut priorities: Vec<i64> = Vec::new();
+    let mut below = i64::MAX;
+    while let Some(priority) = lower
+        .query_row(params![lane, below], |row| row.get::<_, i64>(0))
+        .optional()?
+    {
+        if priority < 0 && below > 0 {
+            priorities.push(0);
+        }
+        priorities.push(priority);
+        below = priority;
+    }
+    if below > 0 && below != i64::MAX {
+        priorities.push(0);
+    }
+    Ok(priorities)
+}
+
 /// A recipient with its message's serial.
 type Numbered = (i64, Result<row::Due, String>);
 
-fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
-    Ok((row.get(0)?, row::due(row)))
+/// What a statement finds.
+fn select(
+    connection: &Connection,
+    statement: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<Vec<Numbered>> {
+    connection
+        .prepare_cached(statement)?
+        .query_map(values, |row| Ok((row.get(0)?, row::due(row))))?
+        .collect()
 }
 
 /// Writes when the first of a lane is due, now that this is known.

@@ -27,7 +27,7 @@ pub(super) use append::{Append, Arrival};
 pub(super) use aside::{Quarantine, report, set_aside};
 pub(super) use claim::Claim;
 #[cfg(test)]
-pub(super) use claim::{DUE, FIRST_DUE, LANES_AFTER, LANES_TO, REST};
+pub(super) use claim::{DUE, DUE_OF_PRIORITY, FIRST_DUE, LANES_AFTER, LANES_TO, LOWER, REST};
 pub(super) use lane::{Expedite, SetTrouble};
 pub(super) use notice::{PutOff, Reported, Shelve};
 pub(super) use past::Forget;

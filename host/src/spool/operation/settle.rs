@@ -73,6 +73,9 @@ impl Settle {
         let Some(before) = before(connection, place)? else {
             return Ok(());
         };
+        if settlement.outcome == Outcome::Unchanged {
+            return self.only_tell(connection, place, before.state, prepared);
+        }
         let (state, due) = match (before.state, settlement.outcome) {
             // Done is done, whatever an attempt says that took longer.
             (Some(State::Delivered | State::Failed), _) => return Ok(()),
@@ -86,6 +89,8 @@ impl Settle {
             (_, Outcome::Deferred { next_attempt }) => {
                 (State::Deferred, Some(milliseconds(next_attempt)))
             }
+            // Dealt with above.
+            (_, Outcome::Unchanged) => return Ok(()),
         };
         // The claim counted it.
         let uncounted = i64::from(!settlement.counted);
@@ -99,7 +104,8 @@ impl Settle {
             .prepare_cached(
                 "UPDATE recipient
                  SET state = ?3, due = ?4, owner = NULL, attempts = ?5, last_reply = ?6, lane = ?7,
-                     attempt = ?8, delay_told = max(delay_told, ?9)
+                     attempt = ?8, delay_told = max(delay_told, ?9),
+                     deadline = iif(?10, NULL, deadline)
                  WHERE message = ?1 AND ordinal = ?2",
             )?
             .execute(params![
@@ -112,7 +118,51 @@ impl Settle {
                 settlement.lane,
                 prepared.attempt,
                 notices.contains(&NoticeKind::Delayed),
+                settlement.overdue || matches!(state, State::Delivered | State::Failed),
             ])?;
+        self.owe(connection, place, notices, prepared)?;
+        match state {
+            State::Delivered => ended(connection, place, End::Delivered, self.now),
+            State::Failed => ended(connection, place, End::Failed, self.now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing happened to the recipient, and its sender is to know that.
+    fn only_tell(
+        &self,
+        connection: &Connection,
+        place: (i64, u32),
+        state: Option<State>,
+        prepared: &Prepared,
+    ) -> rusqlite::Result<()> {
+        if !matches!(state, Some(State::Waiting | State::Deferred)) {
+            return Ok(());
+        }
+        let notices = prepared.settlement.notices.as_slice();
+        connection
+            .prepare_cached(
+                "UPDATE recipient
+                 SET delay_told = max(delay_told, ?3), deadline = iif(?4, NULL, deadline)
+                 WHERE message = ?1 AND ordinal = ?2",
+            )?
+            .execute(params![
+                place.0,
+                place.1,
+                notices.contains(&NoticeKind::Delayed),
+                prepared.settlement.overdue,
+            ])?;
+        self.owe(connection, place, notices, prepared)
+    }
+
+    /// Writes which reports are owed.
+    fn owe(
+        &self,
+        connection: &Connection,
+        place: (i64, u32),
+        notices: &[NoticeKind],
+        prepared: &Prepared,
+    ) -> rusqlite::Result<()> {
         for kind in notices {
             connection
                 .prepare_cached(
@@ -127,11 +177,7 @@ impl Settle {
                     prepared.attempt
                 ])?;
         }
-        match state {
-            State::Delivered => ended(connection, place, End::Delivered, self.now),
-            State::Failed => ended(connection, place, End::Failed, self.now),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

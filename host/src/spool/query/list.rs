@@ -106,7 +106,9 @@ fn recipients(
 ) -> rusqlite::Result<Vec<EntryRecipient>> {
     connection
         .prepare_cached(
-            "SELECT mailbox, state, attempts, due, last_reply, lane, attempt FROM recipient
+            "SELECT mailbox, state, attempts, due, last_reply, lane, attempt, hold_until, priority,
+                    deadline
+             FROM recipient
              WHERE message = ?1 ORDER BY ordinal",
         )?
         .query_map([serial], |row| row::entry_recipient(row, now))?

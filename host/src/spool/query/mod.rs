@@ -1,12 +1,13 @@
 //! What is read from the database, on connections of their own: the writer never waits for them.
 //!
 //! Files: `list` has the messages in the queue, `condition` what a filter asks for; `lanes` counts,
-//! `owed` finds reports that are to be made, `past` reads the history. Here: the connections, and
+//! `overdue` and `owed` find what is overdue and reports that are to be made, `past` reads the history. Here: the connections, and
 //! content.
 
 mod condition;
 mod lanes;
 mod list;
+mod overdue;
 mod owed;
 mod past;
 
@@ -28,6 +29,9 @@ pub(super) use lanes::{lanes, queues};
 #[cfg(test)]
 pub(super) use list::statement as list_statement;
 pub(super) use list::{list, show};
+#[cfg(test)]
+pub(super) use overdue::OVERDUE;
+pub(super) use overdue::overdue;
 #[cfg(test)]
 pub(super) use owed::DUE as OWED;
 pub(super) use owed::owed;

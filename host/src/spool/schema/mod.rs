@@ -1,4 +1,5 @@
-//! The database's form: `schema.sql` for a new one, `from_1.sql` for one that an older version left.
+//! The database's form: `schema.sql` for a new one, `from_1.sql` and `from_2.sql` for one that an
+//! older version left.
 //!
 //! The version is the database's `user_version`. The service brings an older database up to date
 //! before it does anything else, in one transaction; a tool does not, since the service of the older
@@ -13,7 +14,7 @@ use super::error::SpoolError;
 use super::sqlite::Access;
 
 /// Version of `schema.sql`.
-const CURRENT: i64 = 2;
+const CURRENT: i64 = 3;
 /// How long to wait for another process's transaction; they are short.
 const BUSY: Duration = Duration::from_secs(10);
 /// Pages in the write-ahead log at which it is copied into the database: a checkpoint syncs twice,
@@ -110,11 +111,14 @@ fn tell_of_held(connection: &Connection) -> rusqlite::Result<()> {
 /// Makes the schema, or takes the steps from an older one, all or nothing.
 fn update(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(if found == 0 {
-        include_str!("schema.sql")
+    if found == 0 {
+        transaction.execute_batch(include_str!("schema.sql"))?;
     } else {
-        include_str!("from_1.sql")
-    })?;
+        let steps = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+        for (_, step) in (1..).zip(steps).filter(|(from, _)| *from >= found) {
+            transaction.execute_batch(step)?;
+        }
+    }
     transaction.pragma_update(None, "user_version", CURRENT)?;
     transaction.commit()
 }

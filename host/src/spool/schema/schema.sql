@@ -1,4 +1,4 @@
--- The spool of one service. user_version 2.
+-- The spool of one service. user_version 3.
 --
 -- A message's row is written once and never changed: what changes is in its recipients' rows, which
 -- are small. So neither an attempt nor a retry writes content again.
@@ -45,12 +45,20 @@ CREATE TABLE recipient (
     lane         TEXT NOT NULL DEFAULT '',      -- where it queues
     attempt      TEXT,                          -- JSON: what is known of the last one
     delay_told   INTEGER NOT NULL DEFAULT 0,    -- 1: the sender was told, or is about to be
+    hold_until   INTEGER,                       -- FUTURERELEASE: not before; NULL: no hold, or ended
+    priority     INTEGER NOT NULL DEFAULT 0,    -- MT-PRIORITY
+    deadline     INTEGER,                       -- DELIVERBY; NULL: none, or dealt with
     PRIMARY KEY (message, ordinal)
 ) STRICT, WITHOUT ROWID;
 
 -- One column for next attempts and leases: whatever is past is due, so a lease that ran out needs
 -- nobody to notice it. With the state, so that lanes are counted without a look at the rows.
 CREATE INDEX recipient_due ON recipient (lane, due, state) WHERE due IS NOT NULL;
+
+-- What has a priority of its own, or a time to be delivered in: for most mail nothing.
+CREATE INDEX recipient_priority ON recipient (lane, priority, due)
+    WHERE priority <> 0 AND due IS NOT NULL;
+CREATE INDEX recipient_deadline ON recipient (deadline) WHERE deadline IS NOT NULL;
 
 -- What is held is not due, and seldom much.
 CREATE INDEX recipient_held ON recipient (message, lane) WHERE state = 3;
@@ -80,6 +88,7 @@ CREATE TABLE notice (
     message      INTEGER NOT NULL,              -- serial
     ordinal      INTEGER NOT NULL,              -- of the recipient
     kind         INTEGER NOT NULL,              -- 0 failed 1 delayed 2 delivered 3 relayed
+                                                -- 4 expanded
     since        INTEGER NOT NULL,
     due          INTEGER,                       -- NULL: not by itself
     attempt      TEXT NOT NULL,                 -- JSON

@@ -2,8 +2,12 @@
 
 use super::*;
 
-/// A spool of schema 1, as SQL alone makes it.
-fn old(state: &Path) -> Connection {
+/// A spool of this schema, as SQL alone makes it.
+fn old(state: &Path, version: u8) -> Connection {
+    let schema = match version {
+        1 => include_str!("schema_1.sql"),
+        _ => include_str!("schema_2.sql"),
+    };
     let spool = state.join("spool");
     std::fs::create_dir_all(&spool).unwrap();
     super::super::content::Folder::new(&spool).create().unwrap();
@@ -11,8 +15,7 @@ fn old(state: &Path) -> Connection {
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
-             BEGIN; {} PRAGMA user_version = 1; COMMIT;",
-            include_str!("schema_1.sql")
+             BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;"
         ))
         .unwrap();
     connection
@@ -62,7 +65,7 @@ fn fill(state: &Path, connection: &Connection) {
 #[tokio::test]
 async fn a_spool_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     let state = tempfile::tempdir().unwrap();
-    let connection = old(state.path());
+    let connection = old(state.path(), 1);
     fill(state.path(), &connection);
     drop(connection);
 
@@ -131,8 +134,7 @@ async fn a_spool_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
 
 #[test]
 fn an_updated_spool_has_the_schema_of_a_new_one() {
-    let (old_state, new_state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(old(old_state.path()));
+    let new_state = tempfile::tempdir().unwrap();
     let schema = |state: &Path| {
         drop(open(state));
         let connection = Connection::open(state.join("spool/spool.sqlite")).unwrap();
@@ -160,13 +162,62 @@ fn an_updated_spool_has_the_schema_of_a_new_one() {
     };
     let new = schema(new_state.path());
     assert!(new.0.len() > 30 && new.2.len() > 7, "{new:?}");
-    assert_eq!(schema(old_state.path()), new);
+    for version in [1, 2] {
+        let old_state = tempfile::tempdir().unwrap();
+        drop(old(old_state.path(), version));
+        assert_eq!(schema(old_state.path()), new, "from {version}");
+    }
+}
+
+#[tokio::test]
+async fn a_spool_of_schema_2_keeps_what_queues_and_what_is_owed() {
+    let state = tempfile::tempdir().unwrap();
+    let connection = old(state.path(), 2);
+    fill(state.path(), &connection);
+    connection
+        .execute_batch(
+            "UPDATE recipient SET lane = 'smarthost', delay_told = 1 WHERE ordinal = 1;
+             INSERT INTO notice VALUES (1, 3, 2, 1700000000000, 1700000000000, '{}');",
+        )
+        .unwrap();
+    drop(connection);
+    let refused = Sqlite::open(state.path(), Access::Tool).unwrap_err();
+    assert!(matches!(
+        refused,
+        SpoolError::Older {
+            found: 2,
+            known: 3,
+            ..
+        }
+    ));
+
+    let spool = open(state.path());
+    let all = entries(&spool).await;
+    let deferred = &all[0].recipients[1];
+    assert_eq!(deferred.lane, "smarthost");
+    for recipient in all.iter().flat_map(|entry| &entry.recipients) {
+        assert_eq!(
+            (recipient.hold_until, recipient.priority, recipient.deadline),
+            (None, 0, None)
+        );
+    }
+    let owed = spool.owed(10, SystemTime::now()).await.unwrap();
+    assert_eq!(owed[0].notices[0].kind, NoticeKind::Delivered);
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    assert!(spool.overdue(10, later).await.unwrap().is_empty());
+    let mut new = message(&spool, "b-1", &["bob@example.net"], b"x").await;
+    new.recipients[0].lane = String::new();
+    new.envelope.parameters.priority = Some(9);
+    spool.append(new).await.unwrap();
+    let claimed = claim(&spool).await;
+    assert_eq!(claimed.len(), 3);
+    assert!(claimed.iter().any(|one| one.message.id == "b-1"));
 }
 
 #[test]
 fn an_update_that_fails_leaves_the_old_spool_as_it_was() {
     let state = tempfile::tempdir().unwrap();
-    let connection = old(state.path());
+    let connection = old(state.path(), 1);
     fill(state.path(), &connection);
     connection
         .execute_batch("CREATE TABLE history (something TEXT)")
@@ -179,6 +230,19 @@ fn an_update_that_fails_leaves_the_old_spool_as_it_was() {
     assert_eq!(version, 1);
     assert!(connection.prepare("SELECT lane FROM recipient").is_err());
     connection.execute_batch("DROP TABLE history").unwrap();
+    // The second step, after the first has been taken: none of them stays.
+    connection
+        .execute_batch("CREATE TABLE recipient_deadline (something TEXT)")
+        .unwrap();
+    Sqlite::open(state.path(), Access::Service).unwrap_err();
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 1);
+    assert!(connection.prepare("SELECT lane FROM recipient").is_err());
+    connection
+        .execute_batch("DROP TABLE recipient_deadline")
+        .unwrap();
     drop(connection);
     assert!(Sqlite::open(state.path(), Access::Service).is_ok());
 }

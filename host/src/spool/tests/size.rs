@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::super::operation::{DUE, FIRST_DUE, LANES_AFTER, LANES_TO, REST};
-use super::super::query::{HELD, OWED, QUEUED, QUEUES, list_statement, past_statement};
+use super::super::operation::{
+    DUE, DUE_OF_PRIORITY, FIRST_DUE, LANES_AFTER, LANES_TO, LOWER, REST,
+};
+use super::super::query::{HELD, OVERDUE, OWED, QUEUED, QUEUES, list_statement, past_statement};
 use super::*;
 
 /// How the database does it, a step a line.
@@ -56,6 +58,18 @@ fn nothing_is_looked_for_row_by_row_or_sorted() {
         (
             DUE.to_owned(),
             "SEARCH recipient USING INDEX recipient_due (lane=? AND due<?)",
+        ),
+        (
+            DUE_OF_PRIORITY.to_owned(),
+            "SEARCH recipient USING INDEX recipient_priority (lane=? AND priority=? AND due<?)",
+        ),
+        (
+            LOWER.to_owned(),
+            "SEARCH recipient USING COVERING INDEX recipient_priority (lane=? AND priority<?)",
+        ),
+        (
+            OVERDUE.to_owned(),
+            "SEARCH recipient USING INDEX recipient_deadline (deadline<?)",
         ),
         (
             REST.to_owned(),

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::spool::{
     Change, Claimed, ContentReader, ContentWriter, Cursor, Detail, Entry, LaneCount, LaneTrouble,
-    NewMessage, Past,
+    NewMessage, Overdue, Past,
 };
 
 /// Does what the spool within does, but for these.
@@ -89,6 +89,10 @@ impl Spool for Faulty {
         now: SystemTime,
     ) -> Result<Vec<Claimed>, SpoolError> {
         self.inner.claim(wanted, lease, now).await
+    }
+
+    async fn overdue(&self, limit: usize, now: SystemTime) -> Result<Vec<Overdue>, SpoolError> {
+        self.inner.overdue(limit, now).await
     }
 
     async fn settle(&self, id: &str, settlements: Vec<Settlement>) -> Result<(), SpoolError> {
