@@ -491,7 +491,7 @@ fn settings(
         // Without AUTH there is no identity to compare a sender with; but one who need not say who he is
         // must name a sender (R6409-3.2-b).
         ask_sender: runtime.routes_by_sender
-            || !(required || listener.trusts(peer))
+            || !(required || listener.trusts(peer, verified))
             || (runtime.asks_sender && !listener.template.mechanisms.is_empty()),
         ask_recipient: runtime.asks_recipient || runtime.users.limits_recipients(),
         ..listener.template.clone()

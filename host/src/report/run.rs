@@ -219,7 +219,9 @@ impl Reports {
                     now,
                 },
             );
-            let copy = self.message(&id, composed, &way, now).await?;
+            let copy = self
+                .message(&id, &reporter.from, composed, &way, now)
+                .await?;
             self.spool.append(copy).await
         };
         match copied.await {
