@@ -38,6 +38,8 @@ pub struct Form {
     content: Option<u64>,
     /// The open envelope is that of BODY=BINARYMIME.
     binary: bool,
+    /// The last call had content go by unseen.
+    passed: bool,
     storing: bool,
     /// A question is open.
     asked: bool,
@@ -72,6 +74,7 @@ impl Form {
             number: 0,
             content: None,
             binary: false,
+            passed: false,
             storing: false,
             asked: false,
             untold: None,
@@ -140,9 +143,9 @@ impl Form {
         match &progress.question {
             Some(_) if ends || passes => return Err("a question after the end".into()),
             Some(_) if self.asked => return Err("a question inside a question".into()),
-            // An answer never leads to another question, and octets only to one for each line:
-            // else a session could ask for ever.
-            Some(_) if !matches!(call, Call::Receive(_)) || consumed == 0 => {
+            // An answer never leads to another question, and octets only to one for each line or
+            // run that went by unseen: else a session could ask for ever.
+            Some(_) if !matches!(call, Call::Receive(_)) || (consumed == 0 && !self.passed) => {
                 return Err("asks without cause".into());
             }
             Some(question) => self.question(question, progress.waiting_for)?,
@@ -156,6 +159,10 @@ impl Form {
             != (progress.waiting_for == Phase::Closed)
         {
             return Err("closed and not closed".into());
+        }
+        // A dismissal in the middle of it changes nothing.
+        if call != Call::Dismiss {
+            self.passed = passes;
         }
         Ok(())
     }

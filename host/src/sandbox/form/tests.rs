@@ -422,6 +422,24 @@ fn r3030_3_a_what_goes_by_unseen_counts() {
     let mut form = binary();
     assert!(form.check(call, &begins(500)).is_ok());
     assert!(form.check(Call::Receive(1), &store(20)).is_err());
+
+    // It is cause enough for a question, once; nothing else may have come.
+    let at_once = Progress {
+        consumed: 0,
+        ..store(520)
+    };
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    let waits = Progress {
+        waiting_for: Phase::Content,
+        ..progress(0, vec![])
+    };
+    assert!(form.check(Call::Dismiss, &waits).is_ok());
+    assert!(form.check(Call::Receive(0), &at_once).is_ok());
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    assert!(form.check(Call::Receive(0), &waits).is_ok());
+    assert!(form.check(Call::Receive(0), &at_once).is_err());
 }
 
 #[test]

@@ -130,6 +130,32 @@ fn r3030_2_d_a_last_chunk_that_fails_ends_its_transaction() {
     );
 }
 
+#[test]
+fn r3030_2_c_a_chunk_that_is_too_large() {
+    let mut settings = settings();
+    settings.max_message_size = 100;
+    let large = "x".repeat(101);
+    play(
+        &settings,
+        &format!(
+            "{OPEN}
+            C: BDAT 101 LAST
+            C| {large}
+            S: 552 5.3.4 message exceeds 100 octets
+            C: MAIL FROM:<a@b.example>
+            S: 250 2.1.0 sender ok
+            # The limit and a mebibyte are 1,048,676 octets.
+            C: BDAT 1048677 LAST
+            S: 421 4.7.0 mail.example.org chunk too large
+            X:"
+        ),
+    );
+    let mut host = Host::new(&settings);
+    host.open();
+    host.feed(b"HELO a\r\nBDAT 1048676 LAST\r\n");
+    assert_eq!(host.phase, Phase::Content);
+}
+
 /// Content that the host has is dropped in the call that drops the transaction.
 #[test]
 fn r3030_2_d_rset_between_chunks_drops_them() {
