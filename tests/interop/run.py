@@ -22,6 +22,7 @@ import ntlm  # noqa: F401
 import relays  # noqa: F401
 import signatures  # noqa: F401
 import submissions  # noqa: F401
+import tokens  # noqa: F401
 import transfers  # noqa: F401
 import upstreams  # noqa: F401
 

@@ -47,9 +47,9 @@ impl AuthSettings {
         hostname: &str,
     ) -> Self {
         let backend = Self::read_backend(section).unwrap_or(Backend::File);
-        let issuers = Issuer::read_all(section, base);
+        let issuers = Issuer::read_all(section, base, backend);
         if backend == Backend::Oauth {
-            without_users(section, &issuers);
+            without_users(section);
         }
         let name = |key| {
             let value = section.value(key)?;
@@ -103,22 +103,11 @@ impl AuthSettings {
 }
 
 /// Rules of `backend = "oauth"`: all that is known of users is in tokens.
-fn without_users(section: &Section<'_>, issuers: &[Issuer]) {
+fn without_users(section: &Section<'_>) {
     if section.value("issuer").is_none() {
         section.error(
             "backend",
             "\"oauth\" needs [[auth.issuer]], which says whose tokens are good",
-        );
-    }
-    for (index, _) in issuers
-        .iter()
-        .enumerate()
-        .filter(|(_, issuer)| issuer.domains.is_empty())
-    {
-        section.error(
-            &format!("issuer[{index}].domains"),
-            "is missing: without a users file it says whose users may send; add domains = \
-             [\"example.org\"]",
         );
     }
     if section.value("path").is_some() {

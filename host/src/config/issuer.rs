@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
+use super::auth::Backend;
 use super::names::check_domain;
 use super::reader::{Section, Value, nearest, one_of};
 use crate::oauth::endpoint;
@@ -103,12 +104,19 @@ const OF_INTROSPECTION: [&str; 3] = ["client-id", "client-secret-file", "cache"]
 
 impl Issuer {
     /// All of `[auth]`.
-    pub(super) fn read_all(auth: &Section<'_>, base: &Path) -> Vec<Self> {
+    pub(super) fn read_all(auth: &Section<'_>, base: &Path, backend: Backend) -> Vec<Self> {
         let sections = auth
             .sections("issuer", &super::keys::AUTH_ISSUER)
             .unwrap_or_default();
         let mut issuers: Vec<Self> = Vec::new();
         for section in &sections {
+            if backend == Backend::Oauth && section.value("domains").is_none() {
+                section.error(
+                    "domains",
+                    "is missing: without a users file it says whose users may send; add domains = \
+                     [\"example.org\"]",
+                );
+            }
             let Some(issuer) = Self::read(section, base) else {
                 continue;
             };

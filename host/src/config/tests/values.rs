@@ -215,6 +215,53 @@ fn r4422_a_external_is_for_listeners_that_ask_for_certificates() {
 }
 
 #[test]
+fn r7628_3_1_tokens_are_offered_under_tls_where_somebody_can_judge_them() {
+    const ISSUER: &str =
+        "[[auth.issuer]]\nissuer = \"https://login.example.org\"\naudience = \"mail\"\n";
+    let tokens = [Mechanism::Oauthbearer, Mechanism::Xoauth2];
+    let config = good(&format!("hostname = \"mail.example.org\"\n{ISSUER}"));
+    for listener in &config.listeners {
+        let all = [&Mechanism::DEFAULT[..], &tokens].concat();
+        assert_eq!(listener.mechanisms, all);
+        assert!(tokens.iter().all(|token| listener.offers(*token)));
+    }
+    // Whatever is allowed for passwords.
+    let config = good(&format!(
+        "hostname = \"mail.example.org\"\n[[listener]]\naddress = \"127.0.0.1:1\"\n\
+         tls = \"none\"\nclear-text = true\n{ISSUER}"
+    ));
+    assert!(!tokens.iter().any(|token| config.offers(*token)));
+    let config = good(&format!(
+        "hostname = \"mail.example.org\"\n[auth]\nbackend = \"oauth\"\n{ISSUER}\
+         domains = [\"Example.ORG\"]"
+    ));
+    assert_eq!(config.listeners[0].mechanisms, tokens);
+    assert_eq!(config.auth.backend, Backend::Oauth);
+    assert!(config.kinds().is_empty());
+    let [issuer] = config.auth.issuers.as_slice() else {
+        panic!("one issuer")
+    };
+    assert_eq!(issuer.domains, ["example.org"]);
+    let issuer::Judge::Signature {
+        keys,
+        algorithms,
+        refresh,
+    } = &issuer.judge
+    else {
+        panic!("judged by signature")
+    };
+    assert_eq!(*keys, issuer::KeySource::Discovery);
+    assert_eq!(*refresh, Duration::from_secs(3600));
+    // Nine of them, and no HS.
+    assert_eq!(algorithms.len(), 9);
+    assert!(
+        algorithms
+            .iter()
+            .all(|one| !format!("{one:?}").starts_with("HS"))
+    );
+}
+
+#[test]
 fn users_need_what_the_mechanisms_check_against() {
     let kinds = |mechanisms: &str| {
         let text =

@@ -19,9 +19,10 @@ mod signer;
 mod sources;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,8 +39,6 @@ use crate::users::{
 const ISSUER: &str = "https://login.example.org";
 /// What its tokens are for.
 const AUDIENCE: &str = "api://mail";
-const PEER: &str = "192.0.2.7";
-
 /// Users by name.
 #[derive(Default)]
 struct Known(HashMap<String, Arc<Record>>);
@@ -135,20 +134,23 @@ async fn judged(issuers: &Issuers, token: &str) -> (Verdict, String) {
     beside(issuers, token, "", "").await
 }
 
-/// The same with a user and an authorization identity beside it.
+/// The same with a user and an authorization identity beside it. Each comes from a machine of its
+/// own, since failures slow one down.
 async fn beside(
     issuers: &Issuers,
     token: &str,
     user: &str,
     authorization: &str,
 ) -> (Verdict, String) {
-    let peer: IpAddr = PEER.parse().unwrap();
+    static MACHINES: AtomicU32 = AtomicU32::new(0);
+    let machine = MACHINES.fetch_add(1, Ordering::Relaxed);
+    let peer = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + machine);
     let presented = Presented {
         authorization,
         user,
         token,
     };
-    let (verdict, noted) = heard(issuers.judge(peer, &presented)).await;
+    let (verdict, noted) = heard(issuers.judge(peer.into(), &presented)).await;
     let reason = noted.map(|noted| noted.reason).unwrap_or_default();
     assert!(
         token.len() < 20 || !reason.contains(token),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::super::Presented;
 use super::super::source::{Pace, Source};
 use super::signer::Signer;
 use super::{claims, granted, issuers, judged, soon};
@@ -161,10 +162,16 @@ async fn r4954_6_b_without_keys_nobody_can_tell() {
     let issuers = table(&published.server);
     let signer = Signer::p256();
     let token = signer.token(json!({"alg": "ES256", "kid": "one"}), &claims(json!({})));
+    let presented = Presented {
+        authorization: "",
+        user: "",
+        token: &token,
+    };
     for _ in 0..10 {
         // Our trouble is not counted against the peer: nobody waits.
         let began = std::time::Instant::now();
-        assert_eq!(judged(&issuers, &token).await.0, Verdict::Unavailable);
+        let verdict = issuers.judge([192, 0, 2, 1].into(), &presented).await;
+        assert_eq!(verdict, Verdict::Unavailable);
         assert!(began.elapsed() < Duration::from_millis(900));
     }
     assert_eq!(published.server.count(), 1, "asked once in five seconds");
