@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::embedded;
-use crate::outbound::{Login, Security, Timeouts, Trust};
+use crate::outbound::{Login, Security, Timeouts, Transfer, Trust};
 use crate::route::{Connections, Endpoint, Hops, NextHop, Upstream};
 use crate::sandbox::{Engine, SandboxLimits};
 
