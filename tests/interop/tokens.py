@@ -42,7 +42,8 @@ def token(key=KEY, **changes):
 
 @contextlib.contextmanager
 def service(running, log):
-    """Another service, which knows the issuer, and logs in this format."""
+    """Another service, which knows the issuer, and logs in this format. Its listener with implicit TLS
+    has XOAUTH2 alone: of both, curl takes OAUTHBEARER, whatever its options say."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pillarbox-tokens-"))
     try:
         for file in (running.ca, running.cert, running.key):
@@ -53,7 +54,9 @@ def service(running, log):
         )
         (folder / "issuer.pem").write_bytes(public)
         own.config.write_text(
-            own.config.read_text()
+            own.config.read_text().replace(
+                'tls = "implicit"', 'tls = "implicit"\nmechanisms = ["plain", "login", "xoauth2"]'
+            )
             + f"""
 [[auth.issuer]]
 issuer = "{ISSUER}"
@@ -78,29 +81,40 @@ format = "{log}"
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def with_curl(own, mechanism, bearer, sent, tls="implicit", status=0):
+def connected(own, mechanism):
+    """smtplib at the listener for this mechanism, under TLS."""
+    if mechanism == "XOAUTH2":
+        client = smtplib.SMTP_SSL("localhost", own.implicit, context=context(own), timeout=60)
+    else:
+        client = smtplib.SMTP("localhost", own.starttls, timeout=60)
+        client.starttls(context=context(own))
+    client.ehlo("client.example.org")
+    return client
+
+
+def with_curl(own, mechanism, bearer, sent, status=0):
     """curl submits with a token."""
     file = own.folder / "message.eml"
     file.write_bytes(sent)
-    url = f"smtps://localhost:{own.implicit}" if tls == "implicit" else f"smtp://localhost:{own.starttls}"
+    url = {"XOAUTH2": f"smtps://localhost:{own.implicit}",
+           "OAUTHBEARER": f"smtp://localhost:{own.starttls}"}[mechanism]
     return run("curl", "--silent", "--show-error", "--verbose", "--url", url + "/client.example.org",
                "--ssl-reqd", "--cacert", own.ca, "--user", f"{USER}:", "--oauth2-bearer", bearer,
-               "--login-options", f"AUTH={mechanism}", "--mail-from", USER, "--mail-rcpt", TO,
-               "--upload-file", file, status=status)
+               "--mail-from", USER, "--mail-rcpt", TO, "--upload-file", file, status=status)
 
 
 @case("XOA-1 R7628-3.1 curl shows a token, by XOAUTH2 and by OAUTHBEARER")
 def curl_tokens(running):
     with service(running, "json") as own:
+        bearer = token()
         for mechanism in ("XOAUTH2", "OAUTHBEARER"):
-            for tls in ("implicit", "starttls"):
-                sent, identifier = message()
-                done = with_curl(own, mechanism, token(), sent, tls)
-                expect(f"AUTH {mechanism}" in done.stderr.decode(), f"not by {mechanism}")
-                check(own, sent, identifier, b"ESMTPSA")
+            sent, identifier = message()
+            done = with_curl(own, mechanism, bearer, sent)
+            expect(f"AUTH {mechanism}" in done.stderr.decode(), f"not by {mechanism}: {done.stderr}")
+            check(own, sent, identifier, b"ESMTPSA")
         log = own.log.read_text()
         expect('"refused"' not in log, f"refused: {log}")
-        expect(token()[:40] not in log, "a token is in the log")
+        expect(bearer not in log and bearer.split(".")[2] not in log, "a token is in the log")
 
 
 @case("XOA-2 R7628-3.2 a token that is refused: JSON, then 535")
@@ -115,10 +129,10 @@ def refused_token(running):
     with service(running, "json") as own:
         for reason, bearer in bad.items():
             for mechanism, answer in (("XOAUTH2", ""), ("OAUTHBEARER", "AQ==")):
-                head = f"user={USER}" if mechanism == "XOAUTH2" else f"n,a={USER},"
+                user = "stranger@example.org" if reason == "no account" else USER
+                head = f"user={user}" if mechanism == "XOAUTH2" else f"n,a={user},"
                 initial = f"{head}\1auth=Bearer {bearer}\1\1"
-                with smtplib.SMTP_SSL("localhost", own.implicit, context=context(own), timeout=60) as client:
-                    client.ehlo()
+                with connected(own, mechanism) as client:
                     words = base64.b64encode(initial.encode()).decode()
                     code, text = client.docmd("AUTH", f"{mechanism} {words}")
                     expect(code == 334, f"{reason}: {code} {text}")
