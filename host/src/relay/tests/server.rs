@@ -165,6 +165,7 @@ fn route(name: &str, pattern: &str, hops: Hops, connections: usize) -> Route {
             trust: Arc::new(Trust::anybody()),
             login: Login::default(),
             tokens: None,
+            transfer: crate::outbound::Transfer::default(),
             connections: Connections {
                 most: connections,
                 // Nobody waits for that here.
