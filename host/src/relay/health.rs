@@ -164,7 +164,7 @@ impl Health {
                 cause,
                 met: now,
                 chance: false,
-                wanted: !paused,
+                wanted: !paused && cause != Cause::Deferrals,
                 ours: paused || trouble.ours,
             }),
             ..Self::new()
@@ -425,6 +425,14 @@ impl Health {
     pub(super) fn is_probed(&self) -> bool {
         self.unwell()
             .is_some_and(|unwell| unwell.cause == Cause::Connection)
+    }
+
+    /// It may be repaired: ask now. What was deferred message by message keeps its times.
+    pub(super) fn reloaded(&mut self, now: SystemTime) {
+        self.resume(now);
+        if let Some(unwell) = &mut self.trouble {
+            unwell.wanted = unwell.cause != Cause::Deferrals;
+        }
     }
 
     /// An operator says that it is repaired, or wants to know: ask now.

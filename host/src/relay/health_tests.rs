@@ -263,3 +263,29 @@ fn cl_route_a_530_is_known_as_one_after_a_restart() {
     let change = restored.rebuffed(&refused, now, now, LONGEST);
     assert_eq!(change, Change::Worse);
 }
+
+#[test]
+fn what_was_deferred_keeps_its_times_over_a_reload_and_a_restart() {
+    let now = SystemTime::now();
+    let mut deferred = attempt();
+    deferred.stage = Stage::Content;
+    let mut health = Health::new();
+    for _ in 0..10 {
+        health.deferred(&deferred, now);
+    }
+    let mut restored = Health::restored(health.trouble("x").unwrap(), now);
+    assert!(!restored.is_probed() && restored.is_due(now));
+    assert_eq!(restored.give_chance(), Change::Chance);
+    health.reloaded(now);
+    assert!(health.is_due(now));
+    assert_eq!(health.give_chance(), Change::Chance);
+    // Who asks for it gets it.
+    health.deferred(&deferred, now);
+    health.resume(now);
+    assert_eq!(health.give_chance(), Change::Wanted);
+    // What is not about messages is asked for by a reload too.
+    let mut away = Health::new();
+    away.obstructed(Obstacle::Away, &attempt(), now, now, LONGEST);
+    away.reloaded(now);
+    assert_eq!(away.give_chance(), Change::Wanted);
+}

@@ -101,6 +101,8 @@ struct Scheduler {
     after: String,
     /// The route that it is of, if that had no more room.
     cut: String,
+    /// Routes that had no more room at the last claim.
+    full: Vec<String>,
 }
 
 impl Scheduler {
@@ -119,6 +121,7 @@ impl Scheduler {
             not_before: Instant::now(),
             after: String::new(),
             cut: String::new(),
+            full: Vec::new(),
         }
     }
 
@@ -134,7 +137,7 @@ impl Scheduler {
 
     fn heard(&mut self, event: Event) {
         match event {
-            Event::Moved => {}
+            Event::Moved => self.look_at_full(),
             Event::Expedited => self.ask(),
             Event::Looked(lane, waits) => self.looked(&lane, waits),
             Event::Again(claimed) => self.give(claimed),
@@ -142,6 +145,18 @@ impl Scheduler {
                 self.sweeping = false;
                 self.unswept |= !done;
             }
+        }
+    }
+
+    /// A route that was full may have room again: so much that a claim is worth while.
+    fn look_at_full(&mut self) {
+        let begun = &self.shared.begun;
+        let free = MOST_IN_HAND.saturating_sub(begun.count());
+        let has_room =
+            |name: &String| begun.of_route(name) + MOST_OF_ROUTE / 4 <= share(free);
+        if self.full.iter().any(has_room) {
+            self.full.clear();
+            self.ask();
         }
     }
 
@@ -212,7 +227,7 @@ impl Scheduler {
     }
 
     /// The next claim begins where a route had no more room, so that its later lanes have their turn;
-    /// of several such routes with each in turn.
+    /// of several such routes with each in turn. And these are looked at when something of them ends.
     fn continue_after(&mut self, wanted: &Wanted, claimed: &[Claimed]) {
         let mut ends: Vec<(usize, &str)> = vec![(0, ""); wanted.routes.len()];
         for one in claimed {
@@ -222,13 +237,14 @@ impl Scheduler {
                 *end = (end.0 + 1, &one.lane);
             }
         }
-        let mut cut: Vec<(&str, &str)> = wanted
-            .routes
-            .iter()
-            .zip(ends)
-            .filter(|((_, room), (taken, _))| *taken > 0 && taken >= room)
+        let full = wanted.routes.iter().zip(ends);
+        let full: Vec<(&str, &str)> = full
+            .filter(|((_, room), (taken, _))| taken >= room)
             .map(|((name, _), (_, lane))| (name.as_str(), lane))
             .collect();
+        self.full = full.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut cut = full;
+        cut.retain(|(_, lane)| !lane.is_empty());
         cut.sort_unstable();
         let next = cut
             .iter()

@@ -41,7 +41,7 @@ impl Scheduler {
             match route {
                 Some(route) => {
                     inner.route = Arc::clone(route);
-                    inner.health.resume(now);
+                    inner.health.reloaded(now);
                 }
                 None if inner.health.is_ours() => {
                     self.shared.forgotten().insert(name.clone(), now);
