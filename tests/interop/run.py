@@ -19,6 +19,7 @@ import microsoft  # noqa: F401
 import ntlm  # noqa: F401
 import relays  # noqa: F401
 import submissions  # noqa: F401
+import transfers  # noqa: F401
 import upstreams  # noqa: F401
 
 

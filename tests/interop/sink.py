@@ -25,6 +25,7 @@ class Message:
     connection: int
     at: float
     user: str
+    mail: str = ""
 
     @property
     def mark(self):
@@ -37,9 +38,14 @@ class Message:
 
 class Sink:
     """`tls`: an SSLContext, and STARTTLS is needed before MAIL. `token`: says whether a user's access
-    token is good, and AUTH is needed before MAIL. `delay`: seconds, asked before each final reply."""
+    token is good, and AUTH is needed before MAIL. `delay`: seconds, asked before each final reply.
+    `keywords`: what EHLO lists."""
 
-    def __init__(self, addresses=("127.0.0.1",), port=None, tls=None, token=None, delay=None):
+    KEYWORDS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 100000000")
+
+    def __init__(self, addresses=("127.0.0.1",), port=None, tls=None, token=None, delay=None,
+                 keywords=KEYWORDS):
+        self.keywords = keywords
         self.addresses, self.port = addresses, port or free_port()
         self.tls, self.token, self.delay = tls, token, delay
         self.messages = []
@@ -119,6 +125,7 @@ class Session:
         self.address, self.number = address, number
         self.secure, self.user = False, ""
         self.reverse_path, self.recipients = None, []
+        self.mail, self.chunks = "", b""
 
     def say(self, text):
         """A reply; written at once, sent when the client waits for it."""
@@ -158,7 +165,7 @@ class Session:
                 return
 
     async def do_EHLO(self, _):
-        keywords = ["sink.test", "PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 100000000"]
+        keywords = ["sink.test", *self.sink.keywords]
         if self.sink.tls and not self.secure:
             keywords.append("STARTTLS")
         elif self.sink.token:
@@ -197,6 +204,7 @@ class Session:
         if self.sink.token and not self.user:
             return self.say("530 5.7.57 Client not authenticated to send mail")
         self.reverse_path, self.recipients = line.split("<")[1].split(">")[0], []
+        self.mail, self.chunks = line, b""
         self.say("250 2.1.0 ok")
 
     async def do_RCPT(self, line):
@@ -213,12 +221,25 @@ class Session:
         self.say("354 go on")
         await self.writer.drain()
         content = await self.reader.readuntil(b"\r\n.\r\n")
-        octets = (b"\r\n" + content[:-3]).replace(b"\r\n.", b"\r\n")[2:]
+        await self.take((b"\r\n" + content[:-3]).replace(b"\r\n.", b"\r\n")[2:])
+
+    async def do_BDAT(self, line):
+        """RFC 3030: so many octets, whatever they are."""
+        words = line.split(" ")
+        self.chunks += await self.reader.readexactly(int(words[1]))
+        if not self.recipients:
+            return self.say("503 5.5.1 MAIL and RCPT first")
+        if len(words) < 3:
+            return self.say("250 2.0.0 have it")
+        await self.take(self.chunks)
+
+    async def take(self, octets):
+        """The content is complete."""
         if self.sink.delay:
             await self.wait(self.sink.delay())
         self.sink.messages.append(Message(
             self.reverse_path, self.recipients, octets, self.address, self.number,
-            time.monotonic(), self.user))
+            time.monotonic(), self.user, self.mail))
         self.reverse_path = None
         self.say("250 2.6.0 kept")
 

@@ -5,7 +5,7 @@ use crate::{
     client::Session,
     contract::{
         Mechanism,
-        client::{EightBit, TlsPolicy},
+        client::TlsPolicy,
     },
     environment::Fixed,
 };
@@ -172,7 +172,6 @@ fn ox_c_start_refuses_what_it_cannot_do() {
         fault(|settings| settings.mechanisms = Mechanism::ALL.to_vec()),
         None
     );
-    assert!(fault(|settings| settings.eight_bit = EightBit::Convert).is_some());
     // R6531-3.7.1, and no second command in the name.
     for name in ["", "caf\u{e9}.example", "a b", "a\r\nQUIT"] {
         let mut settings = settings();
