@@ -111,6 +111,31 @@ def smtplib_many(running):
         expect(first == second, f"identifiers {first} and {second}")
 
 
+def chunks(octets, sizes):
+    """BDAT commands with their octets, in one piece (RFC 3030 section 2)."""
+    pieces = []
+    for size in sizes:
+        pieces.append((octets[:size], b""))
+        octets = octets[size:]
+    pieces.append((octets, b" LAST"))
+    return b"".join(b"BDAT %d%s\r\n%s" % (len(piece), last, piece) for piece, last in pieces)
+
+
+@case("R3030-2-a smtplib: BDAT in chunks, pipelined, is delivered octet for octet")
+def smtplib_chunks(running):
+    with smtplib.SMTP_SSL("localhost", running.implicit, context=context(running), timeout=20) as client:
+        client.login(USER, PASSWORD)
+        client.ehlo()
+        expect("chunking" in client.esmtp_features, f"EHLO lists {client.esmtp_features}")
+        for sizes in ([], [0], [1, 2, 3], [70, 0, 1, 500]):
+            sent, identifier = message()
+            client.send(f"MAIL FROM:<{USER}> BODY=8BITMIME\r\nRCPT TO:<{TO}>\r\n")
+            client.send(chunks(sent, sizes))
+            codes = [client.getreply()[0] for _ in range(3 + len(sizes))]
+            expect(set(codes) == {250}, f"replies {codes}")
+            check(running, sent, identifier, b"ESMTPSA")
+
+
 @case("smtplib: Date and Message-ID are completed")
 def smtplib_completed(running):
     sent, _ = message(complete=False)

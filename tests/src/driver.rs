@@ -4,7 +4,8 @@
 use crate::server::{Event, Feeding, Message, Player};
 use pillarbox_protocol::contract::server::{Action, Answer, Peer, Progress, Question, Settings};
 use pillarbox_protocol::contract::{
-    Dismissal, Envelope, MOST_ACTIONS, MOST_LINE, MOST_OCTETS, MOST_PARKED, Phase, TlsFacts,
+    BodyType, Dismissal, Envelope, MOST_ACTIONS, MOST_LINE, MOST_OCTETS, MOST_PARKED, Phase,
+    TlsFacts,
 };
 use std::collections::VecDeque;
 
@@ -100,6 +101,8 @@ pub struct Driver<S: ServerSessions> {
     deaf: bool,
     parks: bool,
     message: Option<Message>,
+    /// Octets of its content that come next, unseen by the session.
+    passing: Option<u64>,
 }
 
 impl<S: ServerSessions> Driver<S> {
@@ -117,6 +120,7 @@ impl<S: ServerSessions> Driver<S> {
             deaf: false,
             parks: false,
             message: None,
+            passing: None,
         }
     }
 
@@ -144,8 +148,10 @@ impl<S: ServerSessions> Driver<S> {
         }
         let count = progress.actions.len();
         for (index, action) in progress.actions.into_iter().enumerate() {
-            if matches!(action, Action::StartTls | Action::Close) && index + 1 != count {
-                return Err("start-tls and close come last".into());
+            if matches!(action, Action::StartTls | Action::Close | Action::Pass(_))
+                && index + 1 != count
+            {
+                return Err("start-tls, close and pass come last".into());
             }
             self.act(action, given)?;
         }
@@ -191,8 +197,20 @@ impl<S: ServerSessions> Driver<S> {
                 self.content()?.extend_from_slice(&piece);
             }
             Action::Insert(octets) => self.content()?.extend_from_slice(&octets),
-            Action::Pass(_) => return Err("pass, where nothing is binary".into()),
-            Action::Abandon => self.message = None,
+            Action::Pass(octets) => {
+                let body = self
+                    .message
+                    .as_ref()
+                    .map(|message| message.envelope.parameters.body);
+                if body != Some(BodyType::BinaryMime) {
+                    return Err("pass, where nothing is binary".into());
+                }
+                self.passing = Some(octets);
+            }
+            Action::Abandon => {
+                self.message = None;
+                self.passing = None;
+            }
             Action::Report(_) => {}
         }
         Ok(())
@@ -228,13 +246,21 @@ impl<S: ServerSessions> Driver<S> {
 
     /// Offers the buffer until the session wants more octets, an answer, or nothing.
     fn offer(&mut self) -> Result<(), String> {
-        while !self.buffer.is_empty() && !self.asked && !self.deaf {
+        while !self.asked && !self.deaf {
+            if self.passing.is_some() {
+                // All of it, and then the session is told, if only by no octets.
+                if !self.pass()? {
+                    return Ok(());
+                }
+            } else if self.buffer.is_empty() {
+                break;
+            }
             let given = self.buffer.len().min(MOST_OCTETS);
             let buffer = self.buffer[..given].to_vec();
             let progress = self.session()?.receive(&buffer)?;
             let used = progress.consumed as usize;
             self.carry_out(progress, given)?;
-            if used == 0 && !self.asked && !self.deaf {
+            if used == 0 && !self.asked && !self.deaf && self.passing.is_none() {
                 if self.buffer.len() > MOST_LINE {
                     return Err(format!("{} octets left unconsumed", self.buffer.len()));
                 }
@@ -248,6 +274,20 @@ impl<S: ServerSessions> Driver<S> {
             self.park_and_revive()?;
         }
         Ok(())
+    }
+
+    /// Content that goes by unseen; `true` if all of it has come.
+    fn pass(&mut self) -> Result<bool, String> {
+        let left = self.passing.unwrap_or_default();
+        let there = self
+            .buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let octets: Vec<u8> = self.buffer.drain(..there).collect();
+        self.content()?.extend(octets);
+        let left = left - there as u64;
+        self.passing = (left > 0).then_some(left);
+        Ok(left == 0)
     }
 
     fn park_and_revive(&mut self) -> Result<(), String> {

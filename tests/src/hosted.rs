@@ -7,8 +7,8 @@ use pillarbox::listener::{self, Admission};
 use pillarbox::sandbox::v0_1::server::Settings;
 use pillarbox::sandbox::verifier::Verifier;
 use pillarbox::sandbox::{Build, Engine, SandboxLimits};
-use pillarbox::service::{ListenerState, Runtime, Service};
-use pillarbox::spool::{Access, Entry, Filter, Sqlite};
+use pillarbox::service::{Ending, ListenerState, Runtime, Service};
+use pillarbox::spool::{Access, Detail, Entry, Filter, Sqlite};
 use pillarbox::tls::{Certificates, self_signed};
 use pillarbox::users::argon::Cost;
 use pillarbox::users::{Authenticator, FileUsers, Names, Record, Users, UsersError, file};
@@ -53,7 +53,19 @@ impl Hosted {
     ///
     /// What could not be set up.
     pub fn new(component: &Path, sandboxes: u32) -> Result<Self, String> {
-        let octets = std::fs::read(component).map_err(text)?;
+        Self::on(&std::fs::read(component).map_err(text)?, sandboxes)
+    }
+
+    /// A service with the component that it comes with.
+    ///
+    /// # Errors
+    ///
+    /// What could not be set up.
+    pub fn embedded(sandboxes: u32) -> Result<Self, String> {
+        Self::on(pillarbox::embedded::COMPONENT, sandboxes)
+    }
+
+    fn on(component: &[u8], sandboxes: u32) -> Result<Self, String> {
         let state = tempfile::tempdir().map_err(text)?;
         let config = config(state.path())?;
         let limits = SandboxLimits {
@@ -61,7 +73,7 @@ impl Hosted {
             ..SandboxLimits::default()
         };
         let engine = Engine::new(limits).map_err(text)?;
-        let build = Build::load(&engine, &octets, None).map_err(text)?;
+        let build = Build::load(&engine, component, None).map_err(text)?;
         let password = Cost::default().hash(ALICE.1.as_bytes()).map_err(text)?;
         file::edit(&config.auth.path, None, |records| {
             records.push(Record {
@@ -118,13 +130,29 @@ impl Hosted {
     ///
     /// There is no port.
     pub fn listen(&self, hostname: &str, door: Door) -> Result<SocketAddr, String> {
+        self.listen_with(hostname, door, |_| ())
+    }
+
+    /// The same, with settings that no configuration has a key for.
+    ///
+    /// # Errors
+    ///
+    /// There is no port.
+    pub fn listen_with(
+        &self,
+        hostname: &str,
+        door: Door,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<SocketAddr, String> {
+        let mut state = self.state(hostname, door);
+        change(&mut state.template);
         let _inside = self.runtime.enter();
         let socket = listener::bind(self.config.listeners[door as usize].address)?;
         let address = socket.local_addr().map_err(text)?;
         let socket = tokio::net::TcpListener::from_std(socket).map_err(text)?;
         self.runtime.spawn(listener::run(
             Arc::clone(&self.service),
-            Arc::new(self.state(hostname, door)),
+            Arc::new(state),
             socket,
             Arc::clone(&self.admission),
         ));
@@ -149,6 +177,20 @@ impl Hosted {
     pub fn spooled(&self) -> Result<Vec<Entry>, String> {
         self.wait(self.service.spool.list(&Filter::default(), None, 10_000))
             .map_err(text)
+    }
+
+    /// What is known of one message.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub fn detail(&self, id: &str) -> Result<Detail, String> {
+        self.wait(self.service.spool.show(id)).map_err(text)
+    }
+
+    /// The service drains: transactions that have begun may end.
+    pub fn drain(&self) {
+        self.service.end(Ending::Draining);
     }
 
     /// Content of one message.

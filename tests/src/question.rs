@@ -8,6 +8,7 @@
 //! Q: recipient MAILBOX               A: as above
 //! Q: store                           A: stored | unavailable | rejected 452 4.3.1 full
 //! E: id reverse-path body size smtputf8 ret envid auth protocol greeted   one value each
+//! E: require-tls hold-for deliver-by priority                              the same; 60;R or none
 //! E: recipients a@b, c@d
 //! E: recipient 1 MAILBOX notify=SUCCESS,DELAY orcpt=rfc822;a@b
 //! ```
@@ -132,6 +133,14 @@ pub fn envelope_has(envelope: &Envelope, line: &str) -> Result<(), String> {
                 .clone()
                 .map(|auth| if auth.is_empty() { "<>".into() } else { auth }),
         ),
+        "require-tls" => if parameters.require_tls { "yes" } else { "no" }.into(),
+        "hold-for" => or_none(parameters.hold_for.map(|seconds| seconds.to_string())),
+        "deliver-by" => or_none(parameters.deliver_by.map(|by| {
+            let mode = if by.notify { "N" } else { "R" };
+            let trace = if by.trace { "T" } else { "" };
+            format!("{};{mode}{trace}", by.seconds)
+        })),
+        "priority" => or_none(parameters.priority.map(|priority| priority.to_string())),
         "protocol" => envelope.protocol.clone(),
         "greeted" => envelope.greeted.clone(),
         "recipients" => envelope

@@ -12,7 +12,7 @@ pub const USER: (&str, &str) = ("alice", "secret");
 /// Whether a service with [`USER`] and routes for all domains, where anyone may send as anyone,
 /// answers as this transcript does, so that it can be played over a socket.
 pub fn ordinary(transcript: &Transcript) -> bool {
-    const KEYS: [&str; 14] = [
+    const KEYS: [&str; 15] = [
         "tls",
         "mechanisms",
         "clear-text",
@@ -27,6 +27,7 @@ pub fn ordinary(transcript: &Transcript) -> bool {
         "ask-recipient",
         "max-size",
         "max-recipients",
+        "chunking",
     ];
     let grant = format!("password {} {}", USER.0, USER.1);
     let settings = transcript.settings.iter().all(|(_, key, value)| {
@@ -34,6 +35,8 @@ pub fn ordinary(transcript: &Transcript) -> bool {
             && !(key == "tls" && value.starts_with("required"))
             // The configuration has no way to say "no limit".
             && !(key == "max-size" && value == "0")
+            // Nor one to switch this off.
+            && !(key == "chunking" && value == "no")
     });
     let mut asked = "";
     settings
@@ -71,6 +74,7 @@ pub fn settings(transcript: &Transcript) -> Result<(Settings, Peer), Mismatch> {
         clear_text: false,
         authentication_required: true,
         extensions: Extensions {
+            chunking: true,
             smtputf8: true,
             ..Extensions::default()
         },

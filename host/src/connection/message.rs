@@ -1,5 +1,6 @@
 //! The message on its way into the spool.
 
+use super::unseen::Unseen;
 use super::{Connection, authority};
 use crate::sandbox::SandboxError;
 use crate::sandbox::v0_1::server::Answer;
@@ -17,11 +18,23 @@ pub(super) struct Message {
     failed: Option<SpoolError>,
     /// The rules changed since MAIL or RCPT, or the session did not ask: told likewise.
     refused: Option<Reply>,
+    unseen: Unseen,
 }
 
 impl Message {
     /// More content. A failure is kept for later: the peer is told after the end of data.
     pub(super) async fn write(&mut self, octets: &[u8]) {
+        self.unseen.follows(octets);
+        self.keep(octets).await;
+    }
+
+    /// More content, which no session looks at: what a relay must know of it is gathered here.
+    pub(super) async fn write_unseen(&mut self, octets: &[u8]) {
+        self.unseen.take(octets);
+        self.keep(octets).await;
+    }
+
+    async fn keep(&mut self, octets: &[u8]) {
         if self.failed.is_none()
             && self.refused.is_none()
             && let Err(error) = self.writer.write(octets).await
@@ -38,6 +51,15 @@ impl Connection {
         if !self.authority.may_submit(self.identity.as_deref()) {
             return Err(SandboxError::violation("an envelope without a grant"));
         }
+        let parameters = &envelope.parameters;
+        // R8689-2
+        if parameters.require_tls && self.facts.is_none() {
+            return Err(SandboxError::violation("REQUIRETLS without TLS"));
+        }
+        // R6710-4.1-b
+        if parameters.priority > Some(0) && self.identity.is_none() {
+            return Err(SandboxError::violation("a priority without an identity"));
+        }
         let refused = self
             .authority
             .envelope(
@@ -53,12 +75,13 @@ impl Connection {
             begun: SystemTime::now(),
             failed: None,
             refused,
+            unseen: Unseen::default(),
         });
         Ok(())
     }
 
     /// Makes the message durable. Only then is the answer `stored`.
-    pub(super) async fn store(&mut self, facts: ContentFacts) -> Result<Answer, SandboxError> {
+    pub(super) async fn store(&mut self, mut facts: ContentFacts) -> Result<Answer, SandboxError> {
         let Some(mut message) = self.message.take() else {
             return Err(SandboxError::violation("a store without a message"));
         };
@@ -67,6 +90,7 @@ impl Connection {
             self.session.settled(false);
             return Ok(Answer::Rejected(reply));
         }
+        message.unseen.add_to(&mut facts);
         let id = message.envelope.id.clone();
         let size = facts.size;
         let message_id = facts.message_id.clone();

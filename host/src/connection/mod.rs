@@ -7,6 +7,7 @@
 //!   authority   what a session may do, whoever built it
 //!   answer      the questions that a session asks
 //!   message     the message on its way into the spool
+//!   unseen      content that no session looks at
 //!   wait        reading and writing, and what happens while neither goes on
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod authority;
 mod buffer;
 mod message;
 mod transport;
+mod unseen;
 mod wait;
 
 pub use buffer::Buffers;
@@ -85,6 +87,8 @@ pub struct Connection {
     /// Octets for the peer, written once.
     out: Vec<u8>,
     message: Option<Message>,
+    /// Octets of its content that come next and go by unseen.
+    unseen: u64,
     /// Identifier of a message that is durable while its peer has not been told so.
     untold: Option<String>,
     /// What the session knows of the service's end.
@@ -178,6 +182,7 @@ async fn run(
         buffer: Buffer::new(),
         out: Vec::new(),
         message: None,
+        unseen: 0,
         untold: None,
         dismissed: Ending::Running,
         patience_ends: Instant::now() + timeout::ANONYMOUS,
@@ -241,7 +246,7 @@ impl Connection {
                 }
                 Next::Wait(phase) => {
                     self.flush().await?;
-                    match self.wait(phase).await? {
+                    match self.wait_past_unseen(phase).await? {
                         Arrival::Octets => {
                             self.revive().await?;
                             self.session.receive(self.buffer.octets())?
@@ -294,6 +299,7 @@ impl Connection {
                     }
                     Action::Abandon => {
                         self.message = None;
+                        self.unseen = 0;
                         if let Some(envelope) = envelope.take() {
                             self.begin_message(envelope)?;
                         }
@@ -302,8 +308,8 @@ impl Connection {
                         tracing::info!(session = self.serial, peer = %self.peer.ip(), identity = self.identity.as_deref().unwrap_or_default(), reason = %printable(&text), "refused");
                     }
                     Action::StartTls | Action::Close => end = Some(action),
-                    // The form of an answer forbids it while BINARYMIME is not enabled.
-                    Action::Pass(_) => {}
+                    // Those after `consumed`: the last action.
+                    Action::Pass(length) => self.unseen = length,
                 }
             }
             self.buffer.consume(progress.consumed as usize);

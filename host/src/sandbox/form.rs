@@ -3,7 +3,7 @@
 //! Pure: a [`Form`] follows one session's progress records and says which rule one breaks.
 //! Authority (who may do what) is [`crate::connection::authority`]'s.
 
-use super::v0_1::server::{Action, Progress, Question};
+use super::v0_1::server::{Action, Extensions, Progress, Question, Settings};
 use super::v0_1::types::{BodyType, Envelope, Phase, ReversePathParameters};
 
 /// `wit/submission.wit`: at most 64 actions a call.
@@ -16,17 +16,28 @@ const MOST_SENT: usize = 1 << 20;
 const MOST_INSERTED: usize = 2 << 20;
 /// Reports of one session (profile R6409-5.2: 20), with some for the session's end.
 const MOST_REPORTS: u32 = 24;
+/// Seconds of DELIVERBY at most, either way (RFC 2852 section 4: nine digits).
+const MOST_SECONDS: u64 = 999_999_999;
+/// MT-PRIORITY (RFC 6710 section 4.1).
+const PRIORITIES: std::ops::RangeInclusive<i8> = -9..=9;
 
 /// What one session's answers have been so far.
 #[derive(Debug)]
 pub struct Form {
     serial: String,
+    extensions: Extensions,
+    most_hold: u32,
+    least_deliver_by: u32,
     most_content: u64,
     most_recipients: usize,
     /// Number of the last message identifier.
     number: u64,
     /// Content octets of the open envelope.
     content: Option<u64>,
+    /// The open envelope is that of BODY=BINARYMIME.
+    binary: bool,
+    /// The last call had content go by unseen.
+    passed: bool,
     storing: bool,
     /// A question is open.
     asked: bool,
@@ -49,14 +60,19 @@ pub enum Call {
 }
 
 impl Form {
-    /// The form of a session with these settings. `most_content`: octets; 0: no limit.
-    pub fn new(serial: &str, most_content: u64, most_recipients: u32) -> Self {
+    /// The form of a session with these settings.
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            serial: serial.to_owned(),
-            most_content,
-            most_recipients: most_recipients as usize,
+            serial: settings.serial.clone(),
+            extensions: settings.extensions,
+            most_hold: settings.max_hold,
+            least_deliver_by: settings.min_deliver_by,
+            most_content: settings.max_message_size,
+            most_recipients: settings.max_recipients as usize,
             number: 0,
             content: None,
+            binary: false,
+            passed: false,
             storing: false,
             asked: false,
             untold: None,
@@ -77,6 +93,7 @@ impl Form {
 
     fn drop_content(&mut self) {
         self.content = None;
+        self.binary = false;
         self.storing = false;
     }
 
@@ -103,7 +120,11 @@ impl Form {
         }
         let last = progress.actions.last();
         let ends = matches!(last, Some(Action::Close | Action::StartTls));
-        if progress.question.is_none() && !ends && given - consumed > MOST_LINE {
+        let passes = matches!(last, Some(Action::Pass(_)));
+        if passes && !(matches!(call, Call::Receive(_)) && progress.waiting_for == Phase::Content) {
+            return Err("content unseen, and waits for something else".into());
+        }
+        if progress.question.is_none() && !ends && !passes && given - consumed > MOST_LINE {
             return Err(format!(
                 "left {} octets and neither asks nor ends",
                 given - consumed
@@ -118,11 +139,11 @@ impl Form {
         }
         self.actions(consumed, progress, envelope)?;
         match &progress.question {
-            Some(_) if ends => return Err("a question after the end".into()),
+            Some(_) if ends || passes => return Err("a question after the end".into()),
             Some(_) if self.asked => return Err("a question inside a question".into()),
-            // An answer never leads to another question, and octets only to one for each line:
-            // else a session could ask for ever.
-            Some(_) if !matches!(call, Call::Receive(_)) || consumed == 0 => {
+            // An answer never leads to another question, and octets only to one for each line or
+            // run that went by unseen: else a session could ask for ever.
+            Some(_) if !matches!(call, Call::Receive(_)) || (consumed == 0 && !self.passed) => {
                 return Err("asks without cause".into());
             }
             Some(question) => self.question(question, progress.waiting_for)?,
@@ -136,6 +157,10 @@ impl Form {
             != (progress.waiting_for == Phase::Closed)
         {
             return Err("closed and not closed".into());
+        }
+        // A dismissal in the middle of it changes nothing.
+        if call != Call::Dismiss {
+            self.passed = passes;
         }
         Ok(())
     }
@@ -178,7 +203,7 @@ impl Form {
         }
         text(&envelope.greeted, 255)?;
         text(&envelope.protocol, 32)?;
-        parameters(&envelope.parameters)?;
+        self.parameters(&envelope.parameters)?;
         if !envelope.reverse_path.is_empty() {
             mailbox(&envelope.reverse_path)?;
         }
@@ -190,7 +215,43 @@ impl Form {
             }
         }
         self.content = Some(0);
+        self.binary = envelope.parameters.body == BodyType::BinaryMime;
         Ok(())
+    }
+
+    /// Parameters of extensions that the settings do not enable are not taken from a session, nor
+    /// values beyond theirs: a hold of a hundred years would lose the message.
+    fn parameters(&self, parameters: &ReversePathParameters) -> Result<(), String> {
+        for (is_there, extension) in [
+            (
+                parameters.body == BodyType::BinaryMime,
+                Extensions::BINARYMIME,
+            ),
+            (parameters.smtputf8, Extensions::SMTPUTF8),
+            (parameters.require_tls, Extensions::REQUIRETLS),
+            (parameters.hold_for.is_some(), Extensions::FUTURERELEASE),
+            (parameters.deliver_by.is_some(), Extensions::DELIVERBY),
+            (parameters.priority.is_some(), Extensions::MT_PRIORITY),
+        ] {
+            if is_there && !self.extensions.contains(extension) {
+                return Err("a parameter whose extension was not enabled".into());
+            }
+        }
+        let is_held_too_long = parameters
+            .hold_for
+            .is_some_and(|seconds| seconds > self.most_hold);
+        let is_late = parameters.deliver_by.is_some_and(|by| {
+            by.seconds.unsigned_abs() > MOST_SECONDS
+                || (!by.notify && by.seconds < i64::from(self.least_deliver_by.max(1)))
+        });
+        let is_no_priority = parameters
+            .priority
+            .is_some_and(|priority| !PRIORITIES.contains(&priority));
+        if is_held_too_long || is_late || is_no_priority {
+            return Err("a parameter with a value that the settings do not allow".into());
+        }
+        text(parameters.envid.as_deref().unwrap_or_default(), 512)?;
+        text(parameters.auth.as_deref().unwrap_or_default(), 1024)
     }
 
     fn actions(
@@ -220,8 +281,14 @@ impl Form {
                     inserted += octets.len();
                     content += octets.len() as u64;
                 }
-                Action::Pass(_) => {
-                    return Err("content unseen, though BINARYMIME was not enabled".into());
+                Action::Pass(_) if !self.binary => {
+                    return Err("content unseen, though it is not of BODY=BINARYMIME".into());
+                }
+                Action::Pass(length) => {
+                    if *length == 0 || index + 1 != count {
+                        return Err("content unseen, but not what comes next".into());
+                    }
+                    content = content.saturating_add(*length);
                 }
                 Action::Abandon => {
                     if self.content.is_none() {
@@ -256,7 +323,9 @@ impl Form {
             return Err("too many octets in one call".into());
         }
         if let Some(so_far) = &mut self.content {
-            *so_far += content;
+            *so_far = so_far
+                .checked_add(content)
+                .ok_or("more content than a number can say")?;
             // Trace and completed fields come on top of what the peer sent.
             if self.most_content > 0 && *so_far > self.most_content + MOST_INSERTED as u64 {
                 return Err("more content than the settings allow".into());
@@ -287,21 +356,6 @@ impl Form {
         }
         Ok(())
     }
-}
-
-/// Parameters of extensions that no session of this host offers yet are not taken from one: a hold
-/// of a hundred years would lose the message.
-fn parameters(parameters: &ReversePathParameters) -> Result<(), String> {
-    if parameters.hold_for.is_some()
-        || parameters.deliver_by.is_some()
-        || parameters.priority.is_some()
-        || parameters.require_tls
-        || parameters.body == BodyType::BinaryMime
-    {
-        return Err("a parameter whose extension was not enabled".into());
-    }
-    text(parameters.envid.as_deref().unwrap_or_default(), 512)?;
-    text(parameters.auth.as_deref().unwrap_or_default(), 1024)
 }
 
 /// Text of bounded length without controls: it is stored, logged, and relayed one day.

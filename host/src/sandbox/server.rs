@@ -58,11 +58,7 @@ impl ServerSession {
         let session = flatten(bindings.session().call_start(&mut store, &settings, &peer))?;
         Ok(Self {
             build: Arc::clone(build),
-            form: Form::new(
-                &settings.serial,
-                settings.max_message_size,
-                settings.max_recipients,
-            ),
+            form: Form::new(&settings),
             settings,
             peer,
             instance: Some(Instance {

@@ -33,6 +33,11 @@ impl Facts {
         }
     }
 
+    /// So many octets more, of which nothing else is known.
+    pub fn pass(&mut self, octets: u64) {
+        self.size = self.size.saturating_add(octets);
+    }
+
     /// Goes from line to line by the last end of line that the longest allowed line reaches, so
     /// that most octets of short lines are never looked at.
     fn measure(&mut self, mut rest: &[u8]) {

@@ -21,6 +21,11 @@ pub trait Piece: Sized {
     fn content(span: Span) -> Self;
     /// The session's own octets.
     fn insert(octets: Vec<u8>) -> Self;
+    /// The octets of [`Self::insert`].
+    ///
+    /// # Errors
+    /// The action, where it is another one.
+    fn into_inserted(self) -> Result<Vec<u8>, Self>;
 }
 
 impl Piece for server::Action {
@@ -31,6 +36,13 @@ impl Piece for server::Action {
     fn insert(octets: Vec<u8>) -> Self {
         Self::Insert(octets)
     }
+
+    fn into_inserted(self) -> Result<Vec<u8>, Self> {
+        match self {
+            Self::Insert(octets) => Ok(octets),
+            other => Err(other),
+        }
+    }
 }
 
 impl Piece for client::Action {
@@ -40,6 +52,13 @@ impl Piece for client::Action {
 
     fn insert(octets: Vec<u8>) -> Self {
         Self::Insert(octets)
+    }
+
+    fn into_inserted(self) -> Result<Vec<u8>, Self> {
+        match self {
+            Self::Insert(octets) => Ok(octets),
+            other => Err(other),
+        }
     }
 }
 
@@ -68,6 +87,24 @@ impl<'a, A: Piece> Pieces<'a, A> {
             actions,
             run: 0..0,
             joined: Vec::new(),
+        }
+    }
+
+    /// Goes on with `actions`, which are all pieces of one message: many chunks in one call make no
+    /// more actions than one.
+    pub fn resume(octets: &'a [u8], base: u32, actions: &'a mut Vec<A>) -> Self {
+        let joined = match actions.pop().map(Piece::into_inserted) {
+            Some(Ok(octets)) => octets,
+            Some(Err(other)) => {
+                actions.push(other);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        Self {
+            before: 0,
+            joined,
+            ..Self::new(octets, base, actions)
         }
     }
 
@@ -178,6 +215,29 @@ mod tests {
                 Action::Insert(b"tail".to_vec()),
             ]
         );
+    }
+
+    #[test]
+    fn pieces_of_many_runs_are_those_of_one() {
+        let octets = [b'x'; 200];
+        let mut actions: Vec<Action> = Vec::new();
+        for _ in 0..1000 {
+            let mut pieces = Pieces::resume(&octets, 0, &mut actions);
+            pieces.run(0..1);
+            pieces.finish();
+        }
+        assert_eq!(actions, [Action::Insert(vec![b'x'; 1000])]);
+        for _ in 0..1000 {
+            let mut pieces = Pieces::resume(&octets, 0, &mut actions);
+            pieces.run(0..150);
+            pieces.insert(b"y");
+            pieces.finish();
+        }
+        assert!(actions.len() <= MOST_PIECES, "{}", actions.len());
+        let mut pieces = Pieces::resume(&octets, 0, &mut actions);
+        pieces.take_back();
+        pieces.finish();
+        assert_eq!(actions, []);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::contract::BodyType;
 
 /// The parameter's keyword.
 pub const BODY: &str = "BODY";
+/// The EHLO keyword of binary content, and the parameter's value; it has no parameter.
+pub const BINARYMIME: &str = "BINARYMIME";
 
 /// `7BIT`, `8BITMIME` or `BINARYMIME`, in any case.
 pub(super) fn parse(value: Option<&[u8]>, offered: &Offered) -> Result<BodyType, Defect> {
@@ -12,7 +14,7 @@ pub(super) fn parse(value: Option<&[u8]>, offered: &Offered) -> Result<BodyType,
         Some(value) if value.eq_ignore_ascii_case(b"7BIT") => Ok(BodyType::SevenBit),
         Some(value) if value.eq_ignore_ascii_case(b"8BITMIME") => Ok(BodyType::EightBitMime),
         // R3030-3-a: not offered, it is a bad value.
-        Some(value) if offered.binarymime && value.eq_ignore_ascii_case(b"BINARYMIME") => {
+        Some(value) if offered.binarymime && value.eq_ignore_ascii_case(BINARYMIME.as_bytes()) => {
             Ok(BodyType::BinaryMime)
         }
         _ => Err(Defect::BadValue(BODY)),

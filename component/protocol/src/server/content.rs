@@ -1,22 +1,20 @@
-//! Content of one message as DATA has it: where it ends, and which dots go (RFC 5321 sections
-//! 4.1.1.4 and 4.5.2).
+//! Content of one message on its way in: what ends it, which dots go, and which line ends are none.
 //!
 //! ```text
-//!   LineStart --"."--> Dot --CR--> DotCr --LF--> end of data
-//!       ^ \             |            |
-//!       |  other      other        other: a bare CR
-//!       |   v           v            v
-//!       |  Within <------------------+
-//!       |   CR
-//!       |   v
-//!       +-LF- AfterCr
+//!   DATA                 -> dots ---+
+//!   BDAT                 -> lines --+-> message -> header repaired, facts gathered
+//!   BDAT, BODY=BINARYMIME ----------+
 //! ```
 //!
-//! A line starts after CRLF or where content starts, nowhere else: that no other octets are taken
-//! for an end of data is what keeps a second message from being smuggled in.
+//! Dots and the end of data are DATA's alone (RFC 5321 section 4.5.2, RFC 3030 section 2); what
+//! comes after them is the same for both (R3030-2-g).
 //!
 //! Not here: what becomes of the content (`message`), its header (`submission`).
 
+mod dots;
+mod lines;
+
+use self::{dots::Dots, lines::Lines};
 use super::message::Message;
 use crate::content::{pieces::Pieces, section::MOST_HEADER};
 use crate::contract::{
@@ -32,6 +30,10 @@ use alloc::{format, string::String, string::ToString, vec, vec::Vec};
 pub struct Rules {
     /// What a bare LF is.
     pub bare_lf: BareLf,
+    /// BODY=BINARYMIME: past the header section no rule looks at octets (RFC 3030 section 3).
+    pub binary: bool,
+    /// REQUIRETLS, beside which `TLS-Required: No` says nothing (RFC 8689 section 4.1).
+    pub require_tls: bool,
     /// Octets of content at most, without the dots that go; 0: no limit.
     pub max_size: u64,
     /// RFC 6409 section 8.2.
@@ -116,26 +118,28 @@ impl ContentDefect {
 /// What `take` did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// Octets from the start: all of them, or those up to the end of data.
+    /// Octets from the start: all of them, those up to the end of data, or of binary content those
+    /// of the header section.
     pub consumed: usize,
     /// The end of data was met: [`Content::verdict`] is known.
     pub end: bool,
 }
 
-/// Where in a line the next octet stands; see the picture above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    LineStart,
-    Dot,
-    DotCr,
-    Within,
-    AfterCr,
+/// How content comes.
+#[derive(Debug)]
+enum Transfer {
+    /// By DATA.
+    Data(Dots),
+    /// By BDAT.
+    Chunks(Lines),
+    /// By BDAT, and binary.
+    Binary,
 }
 
 /// Content that arrives.
 #[derive(Debug)]
 pub struct Content {
-    place: Place,
+    transfer: Transfer,
     bare_lf: BareLf,
     message: Message,
 }
@@ -143,17 +147,33 @@ pub struct Content {
 impl Content {
     /// Right after the 354.
     pub fn new(rules: Rules) -> Self {
+        Self::by(Transfer::Data(Dots::default()), rules)
+    }
+
+    /// Before the first chunk.
+    pub fn chunked(rules: Rules) -> Self {
+        let transfer = match rules.binary {
+            true => Transfer::Binary,
+            false => Transfer::Chunks(Lines::default()),
+        };
+        Self::by(transfer, rules)
+    }
+
+    fn by(transfer: Transfer, rules: Rules) -> Self {
         Self {
-            place: Place::LineStart,
+            transfer,
             bare_lf: rules.bare_lf,
             message: Message::new(rules),
         }
     }
 
-    /// The next octets, which stand at `base` of the caller's buffer: pushes at most
-    /// [`MOST_PIECES`](crate::content::pieces::MOST_PIECES) actions, and keeps what it needs.
+    /// The next octets, which stand at `base` of the caller's buffer. `actions` are this message's
+    /// of the call so far; they become at most
+    /// [`MOST_PIECES`](crate::content::pieces::MOST_PIECES), and what is needed is kept.
     ///
-    /// `Abandon` is among them where content that was given out earlier turns out to be refused.
+    /// They become `Abandon` alone where content that was given out earlier turns out to be
+    /// refused. Octets of binary content that are not consumed go by unseen: see
+    /// [`Self::passes`].
     pub fn take(
         &mut self,
         octets: &[u8],
@@ -161,13 +181,59 @@ impl Content {
         env: &mut dyn Environment,
         actions: &mut Vec<Action>,
     ) -> Taken {
-        let mut pieces = Pieces::new(octets, base, actions);
-        let taken = self.read(&mut pieces, env);
-        if taken.end {
+        let mut pieces = Pieces::resume(octets, base, actions);
+        let mut consumed = octets.len();
+        let mut end = false;
+        match &mut self.transfer {
+            Transfer::Data(dots) => {
+                if let Some(octets) = dots.read(&mut self.message, self.bare_lf, &mut pieces, env) {
+                    (consumed, end) = (octets, true);
+                }
+            }
+            Transfer::Chunks(lines) => {
+                lines.read(&mut self.message, self.bare_lf, &mut pieces, env);
+            }
+            Transfer::Binary => consumed = self.message.take_fields(&mut pieces, env),
+        }
+        if end {
             self.message.end(&mut pieces, env);
         }
         self.message.settle(pieces);
-        taken
+        Taken { consumed, end }
+    }
+
+    /// The last chunk has come: [`Self::verdict`] is known.
+    pub fn end(&mut self, env: &mut dyn Environment, actions: &mut Vec<Action>) {
+        let mut pieces = Pieces::resume(&[], 0, actions);
+        if let Transfer::Chunks(lines) = &self.transfer
+            && lines.is_after_cr()
+        {
+            self.message.refuse(ContentDefect::BareCr);
+        }
+        self.message.end(&mut pieces, env);
+        self.message.settle(pieces);
+    }
+
+    /// So many octets are announced: what cannot fit is refused before it is given to anybody
+    /// (R3030-2-c).
+    pub fn announce(&mut self, octets: u64) {
+        self.message.announce(octets);
+    }
+
+    /// No rule looks at the next octets: they need not be given here, if [`Self::pass`] is told
+    /// their number.
+    pub fn passes(&self) -> bool {
+        matches!(self.transfer, Transfer::Binary) && self.message.is_in_body()
+    }
+
+    /// So many octets go by unseen.
+    pub fn pass(&mut self, octets: u64) {
+        self.message.pass(octets);
+    }
+
+    /// Why the content is refused, as far as it has come.
+    pub fn refusal(&self) -> Option<ContentDefect> {
+        self.message.refusal()
     }
 
     /// What is to be said of the content after its end.
@@ -182,79 +248,25 @@ impl Content {
     pub fn began(&self) -> bool {
         self.message.began()
     }
+}
 
-    fn read(&mut self, pieces: &mut Pieces<'_, Action>, env: &mut dyn Environment) -> Taken {
-        let octets = pieces.octets();
-        // What was not handed on yet begins at `start`.
-        let (mut start, mut at) = (0, 0);
-        while let Some(octet) = octets.get(at) {
-            match (self.place, octet) {
-                // RFC 5321 section 4.5.2: the dot goes, whatever follows it (R5321-4.5.2-a).
-                (Place::LineStart, b'.') => {
-                    self.message.take(start..at, pieces, env);
-                    at += 1;
-                    start = at;
-                    self.place = Place::Dot;
-                }
-                // The CR waits: it may be part of the end of data.
-                (Place::Dot, b'\r') => {
-                    at += 1;
-                    start = at;
-                    self.place = Place::DotCr;
-                }
-                // R5321-4.1.1.4-a.
-                (Place::DotCr, b'\n') => {
-                    return Taken {
-                        consumed: at + 1,
-                        end: true,
-                    };
-                }
-                (Place::AfterCr, b'\n') => {
-                    at += 1;
-                    self.place = Place::LineStart;
-                }
-                (Place::DotCr | Place::AfterCr, _) => {
-                    self.message.take(start..at, pieces, env);
-                    start = at;
-                    self.message.refuse(ContentDefect::BareCr);
-                    self.place = Place::Within;
-                }
-                (Place::LineStart | Place::Dot | Place::Within, _) => {
-                    let Some(line) = memchr::memchr2(b'\r', b'\n', &octets[at..]) else {
-                        self.place = Place::Within;
-                        break;
-                    };
-                    at += line;
-                    if octets[at] == b'\r' {
-                        at += 1;
-                        self.place = Place::AfterCr;
-                    } else {
-                        self.message.take(start..at, pieces, env);
-                        self.bare_lf(pieces, env);
-                        at += 1;
-                        start = at;
-                        self.place = Place::Within;
-                    }
-                }
-            }
-        }
-        self.message.take(start..octets.len(), pieces, env);
-        Taken {
-            consumed: octets.len(),
-            end: false,
-        }
-    }
-
-    fn bare_lf(&mut self, pieces: &mut Pieces<'_, Action>, env: &mut dyn Environment) {
-        match self.bare_lf {
-            // R5321-2.3.8-a.
-            BareLf::Reject => self.message.refuse(ContentDefect::BareLf),
-            // R5321-2.3.8-b: after dot removal, so what follows starts no line of the transfer.
-            BareLf::Convert => self.message.insert(b"\r\n", pieces, env),
-        }
+/// What a bare LF comes to: nothing of it is handed on as it is.
+fn bare_lf(
+    rule: BareLf,
+    message: &mut Message,
+    pieces: &mut Pieces<'_, Action>,
+    env: &mut dyn Environment,
+) {
+    match rule {
+        // R5321-2.3.8-a.
+        BareLf::Reject => message.refuse(ContentDefect::BareLf),
+        // R5321-2.3.8-b: after dot removal, so what follows starts no line of the transfer.
+        BareLf::Convert => message.insert(b"\r\n", pieces, env),
     }
 }
 
+#[cfg(test)]
+mod chunked_tests;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) fn rset(state: State, argument: &[u8]) -> Step {
         return state.say(reply::bad_argument("RSET takes no argument"));
     }
     let state = match state {
-        State::Transaction(_) => State::Command,
+        State::Transaction(_) | State::Chunks(_) | State::Failed => State::Command,
         other => other,
     };
     state.say(reply::ok())

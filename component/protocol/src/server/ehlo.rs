@@ -2,11 +2,16 @@
 
 use super::{
     known::{Greeted, Known, MOST_GREETINGS},
+    mail::offered,
     state::{State, Step},
 };
 use crate::{
     contract::{Mechanism, Reply},
-    extension::{limits, size, smtputf8},
+    environment::Environment,
+    extension::{
+        body, chunking, deliver_by, future_release, limits, mt_priority, require_tls, size,
+        smtputf8,
+    },
     smtp::reply,
 };
 use alloc::{format, string::String, vec, vec::Vec};
@@ -18,10 +23,15 @@ const MOST_RCPTMAX: u32 = 999_999;
 
 /// EHLO: the capabilities; works without an argument too ([MS-SMTPNTLM] section 2.2,
 /// R5321-4.1.1.1-e).
-pub(super) fn ehlo(known: &mut Known, state: State, argument: &[u8]) -> Step {
+pub(super) fn ehlo(
+    known: &mut Known,
+    state: State,
+    argument: &[u8],
+    env: &mut dyn Environment,
+) -> Step {
     match name(argument) {
         Ok(name) => {
-            let reply = reply::ehlo(&known.settings.hostname, &name, keywords(known));
+            let reply = reply::ehlo(&known.settings.hostname, &name, keywords(known, env));
             greet(known, name, true, reply)
         }
         Err(refusal) => state.say(refusal),
@@ -78,7 +88,7 @@ fn name(argument: &[u8]) -> Result<String, Reply> {
 }
 
 /// What works now in this session and nothing else (RFC 5321 section 4.2.4, R5321-4.1.1.1-g).
-fn keywords(known: &Known) -> Vec<String> {
+fn keywords(known: &Known, env: &mut dyn Environment) -> Vec<String> {
     let settings = &known.settings;
     let mut keywords = vec![
         String::from("PIPELINING"),
@@ -87,9 +97,29 @@ fn keywords(known: &Known) -> Vec<String> {
         String::from("DSN"),
         String::from("ENHANCEDSTATUSCODES"),
     ];
-    if settings.extensions.smtputf8 {
+    let offered = offered(known);
+    if settings.extensions.chunking {
+        keywords.push(chunking::CHUNKING.into());
+    }
+    if offered.binarymime {
+        keywords.push(body::BINARYMIME.into());
+    }
+    if offered.smtputf8 {
         // RFC 6531 section 3.1: no parameter, and 8BITMIME beside it.
         keywords.push(smtputf8::SMTPUTF8.into());
+    }
+    if offered.require_tls {
+        keywords.push(require_tls::REQUIRETLS.into());
+    }
+    if let Some(most) = offered.future_release {
+        keywords.push(future_release::keyword(most, env.now()));
+    }
+    if let Some(least) = offered.deliver_by {
+        keywords.push(deliver_by::keyword(least));
+    }
+    if offered.mt_priority {
+        // RFC 6710 section 3: no parameter, as no priority assignment policy is meant.
+        keywords.push(mt_priority::MT_PRIORITY.into());
     }
     if known.offers_starttls() {
         keywords.push("STARTTLS".into());

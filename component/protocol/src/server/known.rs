@@ -119,16 +119,21 @@ impl Known {
         }
     }
 
-    /// What MAIL, RCPT and DATA need before their own order: EHLO, and an identity where one is
+    /// What MAIL, RCPT, DATA and BDAT need before their own order: EHLO, and an identity where one is
     /// required.
     pub fn check_may_submit(&self) -> Result<(), Reply> {
         self.check_greeted()?;
         // R6409-4.3, R4954-6-e, OX-S-4.3-a; never on a listener that does not require it
         // (OX-S-4.3-b).
-        if self.settings.authentication_required && self.identity.is_none() {
+        if self.lacks_identity() {
             return Err(reply::authentication_required());
         }
         Ok(())
+    }
+
+    /// An identity is needed and is not there.
+    pub fn lacks_identity(&self) -> bool {
+        self.settings.authentication_required && self.identity.is_none()
     }
 
     /// RFC 5321 section 4.1.4 (R5321-4.1.4-a): EHLO or HELO comes first.
@@ -142,7 +147,9 @@ impl Known {
     /// STARTTLS and AUTH come before MAIL (R3207-4-b, R4954-4-a).
     pub fn check_outside_transaction(state: &State) -> Result<(), Reply> {
         match state {
-            State::Transaction(_) => Err(reply::out_of_order("not inside a transaction")),
+            State::Transaction(_) | State::Chunks(_) | State::Failed => {
+                Err(reply::out_of_order("not inside a transaction"))
+            }
             _ => Ok(()),
         }
     }

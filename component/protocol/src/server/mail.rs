@@ -23,22 +23,23 @@ pub(super) fn mail(
     env: &mut dyn Environment,
 ) -> Step {
     match read(known, &state, argument, env) {
-        Ok(transaction) if known.settings.ask_sender => {
+        Ok((transaction, opened)) if known.settings.ask_sender => {
             let question = Question::Sender(
                 transaction.reverse_path.clone(),
                 transaction.parameters.clone(),
             );
-            Asked::Sender(transaction).ask(question)
+            Asked::Sender(transaction, opened).ask(question)
         }
-        Ok(transaction) => open(transaction),
+        Ok((transaction, opened)) => State::Transaction(transaction).say(opened),
         Err(refusal) => state.say(refusal),
     }
 }
 
-/// The host's answer about the sender; `None` if it answers something else.
-pub(super) fn answered(transaction: Transaction, answer: Answer) -> Option<Step> {
+/// The host's answer about the sender, and what is said if it is yes; `None` if it answers
+/// something else.
+pub(super) fn answered(transaction: Transaction, opened: Reply, answer: Answer) -> Option<Step> {
     match answer {
-        Answer::Accepted => Some(open(transaction)),
+        Answer::Accepted => Some(State::Transaction(transaction).say(opened)),
         Answer::Rejected(reply) => Some(State::Command.relay(reply)),
         Answer::Unavailable => Some(State::Command.say(reply::local_error())),
         _ => None,
@@ -50,11 +51,16 @@ fn read(
     state: &State,
     argument: &[u8],
     env: &mut dyn Environment,
-) -> Result<Transaction, Reply> {
+) -> Result<(Transaction, Reply), Reply> {
     known.check_may_submit()?;
-    // R5321-4.1.4-c
-    if let State::Transaction(_) = state {
-        return Err(reply::out_of_order("a transaction is open already"));
+    match state {
+        // R5321-4.1.4-c, R3030-2-e
+        State::Transaction(_) | State::Chunks(_) => {
+            return Err(reply::out_of_order("a transaction is open already"));
+        }
+        // R3030-2-d
+        State::Failed => return Err(reply::chunk_failed()),
+        _ => {}
     }
     let offered = offered(known);
     // Only HOLDUNTIL needs the time.
@@ -62,28 +68,38 @@ fn read(
         Some(_) => env.now(),
         None => Moment::default(),
     };
-    let (reverse_path, parameters) =
+    let (reverse_path, mut parameters) =
         extension::reverse_path(argument, &offered, now).map_err(|defect| defect.reply())?;
-    Ok(Transaction {
+    // RFC 6710 section 4.1 (R6710-4.1-b): nobody in particular is not served before others.
+    let opened = match &mut parameters.priority {
+        Some(priority) if *priority > 0 && known.identity.is_none() => {
+            *priority = 0;
+            reply::priority_lowered(*priority)
+        }
+        _ => reply::mail_ok(),
+    };
+    let transaction = Transaction {
         id: known.next_id(),
         reverse_path,
         parameters,
         forward_paths: Vec::new(),
         has_refused: false,
-    })
-}
-
-fn open(transaction: Transaction) -> Step {
-    State::Transaction(transaction).say(reply::mail_ok())
+    };
+    Ok((transaction, opened))
 }
 
 /// What parameters may ask for: what EHLO lists, after HELO too (R5321-4.1.1.11-d).
 pub(super) fn offered(known: &Known) -> Offered {
     let settings = &known.settings;
+    let extensions = &settings.extensions;
     Offered {
         size: settings.max_message_size,
-        smtputf8: settings.extensions.smtputf8,
-        // The others are refused in the settings as long as they are not built.
-        ..Offered::default()
+        binarymime: extensions.binarymime,
+        smtputf8: extensions.smtputf8,
+        // RFC 8689 section 2 (R8689-2)
+        require_tls: extensions.requiretls && known.has_tls(),
+        future_release: extensions.futurerelease.then_some(settings.max_hold),
+        deliver_by: extensions.deliverby.then_some(settings.min_deliver_by),
+        mt_priority: extensions.mt_priority,
     }
 }

@@ -106,6 +106,53 @@ impl Message {
         }
     }
 
+    /// The next content is binary and is all that the call got: how many of its octets are header
+    /// section, or need not be looked at because the message is refused. No rule looks at the
+    /// others (RFC 3030 section 3).
+    pub fn take_fields(
+        &mut self,
+        pieces: &mut Pieces<'_, Action>,
+        env: &mut dyn Environment,
+    ) -> usize {
+        let octets = pieces.octets();
+        if self.is_refused() {
+            return octets.len();
+        }
+        let room = self.room(octets.len());
+        let taken = self.take_header(&octets[..room], pieces, env);
+        let taken = match taken {
+            Some(taken) => taken,
+            None if room < octets.len() => {
+                self.refuse(ContentDefect::TooLarge(self.rules.max_size));
+                return octets.len();
+            }
+            None => room,
+        };
+        self.octets += taken as u64;
+        taken
+    }
+
+    /// So many octets are announced (R3030-2-c, RFC 1870 section 6.3).
+    pub fn announce(&mut self, octets: u64) {
+        let most = self.rules.max_size;
+        if most > 0 && self.octets.saturating_add(octets) > most {
+            self.refuse(ContentDefect::TooLarge(most));
+        }
+    }
+
+    /// So many octets of the body go by unseen.
+    pub fn pass(&mut self, octets: u64) {
+        if let State::Body(passing) = &mut self.state {
+            self.octets = self.octets.saturating_add(octets);
+            passing.body.pass(octets);
+        }
+    }
+
+    /// The header section is complete, and nothing is wrong.
+    pub fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
     /// The first defect stands.
     pub fn refuse(&mut self, defect: ContentDefect) {
         if !self.is_refused() {
@@ -122,13 +169,23 @@ impl Message {
                 self.refuse(ContentDefect::Empty);
             } else {
                 match section.finish() {
-                    Some(header) => self.begin(header, pieces, env),
+                    Some(mut header) => {
+                        // RFC 5322 section 2.2: BDAT may leave out the end of the last field.
+                        if !header.fields.is_empty() && !header.fields.ends_with(b"\r\n") {
+                            header.fields.extend_from_slice(b"\r\n");
+                        }
+                        self.begin(header, pieces, env);
+                    }
                     None => self.refuse(ContentDefect::HeaderTooLong),
                 }
             }
         }
         if let State::Body(passing) = &self.state {
-            let facts = combined(&passing.fields, &passing.header, &passing.body, false);
+            let mut facts = combined(&passing.fields, &passing.header, &passing.body, false);
+            // What nobody looked at may be anything.
+            facts.binary |= self.rules.binary;
+            // R8689-3.
+            facts.tls_waived &= !self.rules.require_tls;
             self.state = State::Complete(facts);
         }
     }
@@ -150,6 +207,14 @@ impl Message {
         pieces.finish();
     }
 
+    /// Why the message is refused, as far as it has come.
+    pub fn refusal(&self) -> Option<ContentDefect> {
+        match self.state {
+            State::Refused(defect) | State::Abandoned(defect) => Some(defect),
+            State::Header(_) | State::Body(_) | State::Complete(_) => None,
+        }
+    }
+
     /// Whether content was given out.
     pub fn began(&self) -> bool {
         self.began
@@ -169,7 +234,7 @@ impl Message {
     }
 
     fn is_refused(&self) -> bool {
-        matches!(self.state, State::Refused(_) | State::Abandoned(_))
+        self.refusal().is_some()
     }
 
     /// How many of so many octets fit the limit (R5321-4.5.3.1-d, RFC 1870 section 6.3).
@@ -212,6 +277,12 @@ impl Message {
         pieces: &mut Pieces<'_, Action>,
         env: &mut dyn Environment,
     ) {
+        // The line ends of other content were looked at before.
+        if self.rules.binary
+            && let Some(defect) = bare(&header.fields)
+        {
+            return self.refuse(defect);
+        }
         let fields = match repaired(&header.fields, &self.rules, env) {
             Ok(fields) => fields,
             Err(defect) => return self.refuse(defect),
@@ -232,4 +303,18 @@ impl Message {
         pieces.insert(&header.body);
         self.state = State::Body(passing);
     }
+}
+
+/// R5321-2.3.8-a: the first CR or LF that stands alone. The header section of binary content is
+/// text all the same.
+fn bare(fields: &[u8]) -> Option<ContentDefect> {
+    let mut rest = fields;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        rest = match rest[at..] {
+            [b'\r', b'\n', ..] => &rest[at + 2..],
+            [b'\r', ..] => return Some(ContentDefect::BareCr),
+            _ => return Some(ContentDefect::BareLf),
+        };
+    }
+    None
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Greeting -> Command <-> Transaction -> Content -> Answer -> Command
-//!      |         |   |              (RFC 5321 section 3.3)
+//!      |         |   |           `-> Chunk <-> Chunks -^    (RFC 5321 section 3.3, RFC 3030)
 //!      |         |   +-> Authentication (RFC 4954 section 4) -> Command
 //!      |         +-> Handshake (RFC 3207 section 4) -> Command
 //!      +-> Unwelcome (RFC 5321 section 3.1)
@@ -15,6 +15,7 @@
 //! Not here: grammar (`smtp`), parameters (`extension`), mechanisms (`sasl`).
 
 mod auth;
+mod bdat;
 mod content;
 mod control;
 mod data;
@@ -26,6 +27,7 @@ mod message;
 mod output;
 mod park;
 mod rcpt;
+mod receiving;
 mod session;
 mod settings;
 mod starttls;

@@ -1,9 +1,13 @@
 //! What one call of the session hands to the host: the actions in order, few enough.
 //!
-//! Replies that follow each other become one `Send` (RFC 2920 section 3.2); `content` gives out at
-//! most 40 pieces and takes back what it refuses in the same call; reports are 20 a session. So a
-//! call has one `Abandon`, two `Send`, the reports and one message's pieces at most, whatever
-//! octets come: fewer than [`MOST_ACTIONS`](crate::contract::MOST_ACTIONS).
+//! ```text
+//!   abandon?  content…  report…  send?  pass? | start-tls? | close?
+//! ```
+//!
+//! Replies become one `Send` (RFC 2920 section 3.2), and whatever stands between them: the host
+//! writes once. Content is that of one message, in at most 40 pieces: an earlier one of the call
+//! is stored, which ends the call, or is taken back. Reports are 20 a session. So a call has fewer
+//! actions than [`MOST_ACTIONS`](crate::contract::MOST_ACTIONS), whatever octets come.
 
 use crate::{
     contract::{
@@ -17,7 +21,13 @@ use alloc::{string::String, vec::Vec};
 /// The progress of a call while the call runs.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    actions: Vec<Action>,
+    /// Content that the host has from earlier calls is to be dropped.
+    abandons: bool,
+    content: Vec<Action>,
+    reports: Vec<Action>,
+    replies: Vec<u8>,
+    /// What comes last.
+    last: Option<Action>,
     envelope: Option<Envelope>,
     question: Option<Question>,
 }
@@ -25,24 +35,12 @@ pub(super) struct Output {
 impl Output {
     /// A reply to the peer, joined to the replies before it.
     pub fn send(&mut self, reply: &Reply) {
-        // Reports between two replies change nothing for the peer, and their own order stays.
-        let last = self
-            .actions
-            .iter_mut()
-            .rev()
-            .find(|action| !matches!(action, Action::Report(_)));
-        if let Some(Action::Send(octets)) = last {
-            reply::write(reply, octets);
-        } else {
-            let mut octets = Vec::new();
-            reply::write(reply, &mut octets);
-            self.actions.push(Action::Send(octets));
-        }
+        reply::write(reply, &mut self.replies);
     }
 
     /// For the host's log.
     pub fn report(&mut self, text: String) {
-        self.actions.push(Action::Report(text));
+        self.reports.push(Action::Report(text));
     }
 
     /// To the host, after all actions.
@@ -50,27 +48,35 @@ impl Output {
         self.question = Some(question);
     }
 
+    /// So many of the next octets are content, unseen; last.
+    pub fn pass(&mut self, octets: u64) {
+        self.last = Some(Action::Pass(octets));
+    }
+
     /// The handshake, last.
     pub fn start_tls(&mut self) {
-        self.actions.push(Action::StartTls);
+        self.last = Some(Action::StartTls);
     }
 
     /// The end, last.
     pub fn close(&mut self) {
-        self.actions.push(Action::Close);
+        self.last = Some(Action::Close);
     }
 
-    /// Content that was handed to the host is to be dropped.
+    /// The content of the open message is to be dropped: what this call has of it, and what the
+    /// host has from earlier calls, unless the message began in this one.
     pub fn abandon(&mut self) {
-        self.actions.push(Action::Abandon);
+        self.content.clear();
+        self.abandons |= self.envelope.take().is_none();
     }
 
-    /// Content that `take` puts into the list of actions; `true` if it takes back there what the
-    /// host has from earlier calls.
+    /// Content that `take` puts into this call's list of it; `true` if it takes it back there.
     pub fn content<T>(&mut self, take: impl FnOnce(&mut Vec<Action>) -> T) -> (T, bool) {
-        let first = self.actions.len();
-        let taken = take(&mut self.actions);
-        let is_abandoned = self.actions[first..].contains(&Action::Abandon);
+        let taken = take(&mut self.content);
+        let is_abandoned = self.content.last() == Some(&Action::Abandon);
+        if is_abandoned {
+            self.abandon();
+        }
         (taken, is_abandoned)
     }
 
@@ -81,10 +87,18 @@ impl Output {
 
     /// The call ends.
     pub fn finish(self, consumed: usize, waiting_for: Phase) -> Progress {
+        let mut actions = Vec::new();
+        actions.extend(self.abandons.then_some(Action::Abandon));
+        actions.extend(self.content);
+        actions.extend(self.reports);
+        if !self.replies.is_empty() {
+            actions.push(Action::Send(self.replies));
+        }
+        actions.extend(self.last);
         Progress {
             // A call has at most `MOST_OCTETS`.
             consumed: u32::try_from(consumed).unwrap_or(u32::MAX),
-            actions: self.actions,
+            actions,
             envelope: self.envelope,
             question: self.question,
             waiting_for,

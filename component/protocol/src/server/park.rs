@@ -1,24 +1,25 @@
 //! `park` and `revive`: a waiting session as some hundred octets, so that it holds no sandbox.
 //!
 //! Settings, the peer, the TLS layer and the identity are not among them: the host gives them
-//! again, as it knows them. Content and open questions are not parked.
+//! again, as it knows them. Content, chunks of it and open questions are not parked.
 
 use super::{
     Session,
+    bdat::Refused,
     known::{Greeted, Known},
     settings,
     state::{State, Transaction},
 };
 use crate::{
     contract::{
-        BodyType, DeliverBy, Dismissal, DsnReturn, Fault, ForwardPath, MOST_PARKED, Notify,
+        BodyType, DeliverBy, Dismissal, DsnReturn, Fault, ForwardPath, MOST_PARKED, Notify, Reply,
         ReversePathParameters, TlsFacts,
         server::{Peer, Settings},
     },
     parked::{Reader, Writer},
     sasl::ServerExchange,
 };
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
 /// First octet of a parked session; another one is another form.
 const FORM: u8 = 1;
@@ -43,7 +44,17 @@ impl Session {
                 exchange.write(&mut writer);
             }
             State::Handshake => writer.u8(5),
-            State::Content(_) | State::Answer(_) | State::Closed => return None,
+            State::Refused(refused) => {
+                writer.u8(6);
+                write_refused(refused, &mut writer);
+            }
+            State::Failed => writer.u8(7),
+            State::Content(_)
+            | State::Chunks(_)
+            | State::Chunk(_)
+            | State::Passing(_)
+            | State::Answer(_)
+            | State::Closed => return None,
         }
         let parked = writer.finish();
         (parked.len() <= MOST_PARKED).then_some(parked)
@@ -83,6 +94,8 @@ fn read(known: &mut Known, reader: &mut Reader<'_>) -> Option<State> {
         3 => State::Transaction(read_transaction(reader)?),
         4 => State::Authentication(Box::new(ServerExchange::read(reader)?)),
         5 => State::Handshake,
+        6 => State::Refused(Box::new(read_refused(reader)?)),
+        7 => State::Failed,
         _ => return None,
     })
 }
@@ -131,6 +144,36 @@ fn read_known(known: &mut Known, reader: &mut Reader<'_>) -> Option<()> {
         })
     })?;
     Some(())
+}
+
+/// Its reply is one of ours: one line and an enhanced status code.
+fn write_refused(refused: &Refused, writer: &mut Writer) {
+    writer.u64(refused.left);
+    writer.bool(refused.fails);
+    writer.bool(refused.had_failed);
+    writer.u32(refused.reply.code.into());
+    let (class, subject, detail) = refused.reply.status.unwrap_or_default();
+    writer.u8(class);
+    writer.u32(subject.into());
+    writer.u32(detail.into());
+    writer.string(refused.reply.lines.first().map_or("", String::as_str));
+}
+
+fn read_refused(reader: &mut Reader<'_>) -> Option<Refused> {
+    Some(Refused {
+        left: reader.u64()?,
+        fails: reader.bool()?,
+        had_failed: reader.bool()?,
+        reply: Reply {
+            code: u16::try_from(reader.u32()?).ok()?,
+            status: Some((
+                reader.u8()?,
+                u16::try_from(reader.u32()?).ok()?,
+                u16::try_from(reader.u32()?).ok()?,
+            )),
+            lines: vec![reader.string()?],
+        },
+    })
 }
 
 fn write_transaction(transaction: &Transaction, writer: &mut Writer) {
@@ -380,6 +423,24 @@ mod tests {
             }
             let longer = [parked, alloc::vec![0]].concat();
             prop_assert!(Session::revive(settings(), peer(), None, None, &longer).is_err());
+        }
+
+        #[test]
+        fn a_refused_chunk_is_read_as_it_was_written(left: u64, fails: bool, had_failed: bool) {
+            let refused = Refused {
+                left,
+                reply: crate::smtp::reply::out_of_order("MAIL first"),
+                fails,
+                had_failed,
+            };
+            let mut session = Session::start(settings(), peer()).unwrap();
+            session.state = State::Refused(Box::new(refused.clone()));
+            let parked = session.park().unwrap();
+            let revived = Session::revive(settings(), peer(), None, None, &parked).unwrap();
+            match revived.state {
+                State::Refused(revived) => prop_assert_eq!(*revived, refused),
+                other => prop_assert!(false, "{:?}", other),
+            }
         }
 
         #[test]

@@ -20,8 +20,13 @@ pub(super) fn rcpt(known: &Known, state: State, argument: &[u8]) -> Step {
         return state.say(refusal);
     }
     // RFC 5321 section 3.3 (R5321-4.1.4-d)
-    let State::Transaction(transaction) = state else {
-        return state.say(reply::out_of_order("MAIL first"));
+    let transaction = match state {
+        State::Transaction(transaction) => transaction,
+        // R3030-2-e
+        State::Chunks(_) => return state.say(reply::out_of_order("no RCPT after BDAT")),
+        // R3030-2-d
+        State::Failed => return state.say(reply::chunk_failed()),
+        _ => return state.say(reply::out_of_order("MAIL first")),
     };
     match read(known, &transaction, argument) {
         Ok(forward_path) if known.settings.ask_recipient => {

@@ -4,12 +4,12 @@
 //! start or revive, (secured,) open, then receive | resume | secured | dismiss, until Close
 //! ```
 //!
-//! A call consumes all that can be consumed unless a question is open, so that the host never
-//! holds more than an unfinished line. Verbs say what they have to say as a [`Step`]; here it is
+//! A call consumes all that can be consumed unless a question is open or octets go by unseen, so
+//! that the host never holds more than an unfinished line. Verbs say what they have to say as a [`Step`]; here it is
 //! counted, reported, written, and followed by what the next state brings with it.
 
 use super::{
-    auth, control, data, ehlo,
+    auth, bdat, control, data, ehlo,
     known::{Known, MOST_BAD_COMMANDS, MOST_FAILED_AUTH, MOST_REPORTS},
     mail,
     output::Output,
@@ -90,19 +90,15 @@ impl Session {
         if !self.state.is_reading() {
             return self.misuse("receive is not due");
         }
+        // What went by unseen has come.
+        self.state = match self.state.take() {
+            State::Passing(chunk) => State::Chunk(chunk),
+            other => other,
+        };
         let mut output = Output::default();
         let mut consumed = 0;
-        while self.state.is_reading() {
-            let rest = &octets[consumed..];
-            let taken = if let State::Content(_) = self.state {
-                self.take_content(rest, consumed, env, &mut output)
-            } else {
-                self.take_line(rest, env, &mut output)
-            };
+        while let Some(taken) = self.advance(&octets[consumed..], consumed, env, &mut output) {
             consumed += taken;
-            if taken == 0 {
-                break;
-            }
         }
         // RFC 3207 section 4.2 (R3207-4.2-b): what came in clear after STARTTLS is dropped, as is
         // what comes after the end.
@@ -129,7 +125,9 @@ impl Session {
             Asked::Credentials(exchange) => {
                 ("AUTH", auth::answered(&mut self.known, *exchange, &answer))
             }
-            Asked::Sender(transaction) => ("MAIL", mail::answered(transaction, answer)),
+            Asked::Sender(transaction, opened) => {
+                ("MAIL", mail::answered(transaction, opened, answer))
+            }
             Asked::Recipient(transaction, forward_path) => {
                 ("RCPT", rcpt::answered(transaction, forward_path, answer))
             }
@@ -189,10 +187,7 @@ impl Session {
             self.known.ending = Some(why);
             return Ok(output.finish(0, self.state.phase()));
         }
-        if let State::Content(receiving) = &self.state
-            && receiving.content.began()
-            && !receiving.is_abandoned
-        {
+        if self.state.holds_content() {
             output.abandon();
         }
         // RFC 3207 section 4 (R3207-4-d): nothing is said in clear where a handshake is due.
@@ -217,6 +212,29 @@ impl Session {
         Err(Fault::new(text))
     }
 
+    /// Takes the next thing from the front of `octets`, which stand at `base` of the call's buffer:
+    /// how many it used; `None` where more are needed, or something else is due.
+    fn advance(
+        &mut self,
+        octets: &[u8],
+        base: usize,
+        env: &mut dyn Environment,
+        output: &mut Output,
+    ) -> Option<usize> {
+        match &self.state {
+            State::Chunk(_) => return self.take_chunk(octets, base, env, output),
+            State::Refused(_) => return self.take_refused(octets, output),
+            _ if octets.is_empty() => return None,
+            State::Content(_) => return Some(self.take_content(octets, base, env, output)),
+            state if state.is_reading_lines() => {}
+            _ => return None,
+        }
+        match self.take_line(octets, env, output) {
+            0 => None,
+            taken => Some(taken),
+        }
+    }
+
     /// Takes what is there of the content; returns the octets that it used.
     fn take_content(
         &mut self,
@@ -228,7 +246,7 @@ impl Session {
         let State::Content(mut receiving) = self.state.take() else {
             return 0;
         };
-        let taken = data::take(&self.known, &mut receiving, octets, base, env, output);
+        let taken = receiving.take(&self.known, octets, base, env, output);
         if taken.end {
             let step = data::end(*receiving);
             self.carry_out("end of data", step, output);
@@ -236,6 +254,62 @@ impl Session {
             self.state = State::Content(receiving);
         }
         taken.consumed
+    }
+
+    /// Takes what is there of a chunk (RFC 3030 section 2), no octet more.
+    fn take_chunk(
+        &mut self,
+        octets: &[u8],
+        base: usize,
+        env: &mut dyn Environment,
+        output: &mut Output,
+    ) -> Option<usize> {
+        let State::Chunk(mut chunk) = self.state.take() else {
+            return None;
+        };
+        if chunk.left == 0 {
+            let name = if chunk.last { "end of data" } else { "BDAT" };
+            let step = bdat::end(&self.known, *chunk, env, output);
+            self.carry_out(name, step, output);
+            return Some(0);
+        }
+        // RFC 3030 section 3 (R3030-3-a): no rule looks at the rest of it.
+        if chunk.receiving.content.passes() {
+            output.pass(chunk.left);
+            chunk.receiving.content.pass(chunk.left);
+            chunk.left = 0;
+            self.state = State::Passing(chunk);
+            return None;
+        }
+        let octets = within(octets, chunk.left);
+        let taken = match octets {
+            [] => None,
+            octets => {
+                let taken = chunk
+                    .receiving
+                    .take(&self.known, octets, base, env, output)
+                    .consumed;
+                chunk.left -= taken as u64;
+                Some(taken)
+            }
+        };
+        self.state = State::Chunk(chunk);
+        taken
+    }
+
+    /// Drops what is there of a refused chunk (R3030-2-c).
+    fn take_refused(&mut self, octets: &[u8], output: &mut Output) -> Option<usize> {
+        let State::Refused(mut refused) = self.state.take() else {
+            return None;
+        };
+        if refused.left == 0 {
+            self.carry_out("BDAT", bdat::refused(*refused), output);
+            return Some(0);
+        }
+        let taken = within(octets, refused.left).len();
+        refused.left -= taken as u64;
+        self.state = State::Refused(refused);
+        (taken > 0).then_some(taken)
     }
 
     /// Takes a line, or the rest of one that was too long; returns the octets that it used.
@@ -252,10 +326,10 @@ impl Session {
         }
         let is_exchange = matches!(self.state, State::Authentication(_));
         // R4954-4-g: an AUTH command may carry an initial response.
-        let is_auth = is_exchange
-            || octets
-                .get(..5)
-                .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        let is_auth = is_exchange || begins_with(octets, b"AUTH");
+        // R3030-2-f: what follows a BDAT that is no line is not commands.
+        let is_lost =
+            !is_exchange && !matches!(self.state, State::Unwelcome) && begins_with(octets, b"BDAT");
         let limit = if is_auth { MOST_LINE } else { MOST_COMMAND };
         let converts = self.known.settings.bare_lf == BareLf::Convert;
         let (content, length) = match line::next_line(octets, limit, converts) {
@@ -263,7 +337,7 @@ impl Session {
             Line::Incomplete => return 0,
             Line::BareLf { length } => {
                 // R5321-2.3.8-c: nothing of it is executed.
-                self.refuse_line(reply::bare_lf(), output);
+                self.refuse_line(reply::bare_lf(), is_lost, output);
                 return length;
             }
             Line::TooLong => {
@@ -274,7 +348,7 @@ impl Session {
                     // R5321-4.5.3.1-b
                     reply::line_too_long()
                 };
-                self.refuse_line(refusal, output);
+                self.refuse_line(refusal, is_lost, output);
                 return limit;
             }
         };
@@ -287,17 +361,36 @@ impl Session {
         length
     }
 
-    /// A line that is none; an exchange is over with it (R4954-4-g).
-    fn refuse_line(&mut self, refusal: Reply, output: &mut Output) {
+    /// A line that is none; an exchange is over with it (R4954-4-g), or the session.
+    fn refuse_line(&mut self, refusal: Reply, is_lost: bool, output: &mut Output) {
+        let held = self.state.holds_content();
         let state = match self.state.take() {
             State::Authentication(_) => State::Command,
             other => other,
         };
         self.carry_out("line", state.say(refusal), output);
+        if is_lost {
+            self.lose_chunk(output);
+        }
+        if held && !self.state.holds_content() {
+            output.abandon();
+        }
+    }
+
+    /// The end of a chunk is unknown (R3030-2-f).
+    fn lose_chunk(&mut self, output: &mut Output) {
+        if matches!(self.state, State::Closed) {
+            return;
+        }
+        let hostname = &self.known.settings.hostname;
+        let farewell = reply::chunk_unwanted(hostname, "cannot tell where the chunk ends");
+        self.report("BDAT", &farewell, output);
+        self.end(&farewell, output);
     }
 
     /// A command (RFC 5321 section 4.1.1).
     fn execute(&mut self, command: &Command<'_>, env: &mut dyn Environment, output: &mut Output) {
+        let held = self.state.holds_content();
         let state = self.state.take();
         let is_welcome = !matches!(state, State::Unwelcome);
         let known = &mut self.known;
@@ -305,9 +398,13 @@ impl Session {
             Command::Quit(argument) => control::quit(known, state, argument),
             // R5321-3.1-b
             _ if !is_welcome => state.say(reply::out_of_order("only QUIT works")),
-            Command::Ehlo(argument) => ehlo::ehlo(known, state, argument),
+            Command::Ehlo(argument) => ehlo::ehlo(known, state, argument, env),
             Command::Helo(argument) => ehlo::helo(known, state, argument),
             Command::Noop(_) => control::noop(state),
+            // Before all that refuses a command: its octets follow all the same.
+            Command::Bdat(argument) if known.settings.extensions.chunking => {
+                bdat::bdat(known, state, argument, env)
+            }
             Command::StartTls(argument) => starttls::starttls(known, state, argument),
             // R5321-4.1.2-d
             Command::Malformed => state.say(reply::syntax_error()),
@@ -328,13 +425,12 @@ impl Session {
             Command::Unknown => control::unknown(state),
         };
         self.carry_out(command.verb(), step, output);
-        // CHUNKING is not offered: the octets that BDAT announced follow all the same, and must
-        // not be taken for commands. Their end is not worth trusting, so the session ends, as it
-        // does for a size that cannot be read (R3030-2-f).
-        if matches!(command, Command::Bdat(_)) && is_welcome {
-            let farewell = self.too_many("errors");
-            self.report(command.verb(), &farewell, output);
-            self.end(&farewell, output);
+        if is_welcome && bdat::is_lost(&self.known, command) {
+            self.lose_chunk(output);
+        }
+        // RSET, EHLO and QUIT drop what came of a message (RFC 5321 section 4.1.1.5).
+        if held && !self.state.holds_content() {
+            output.abandon();
         }
     }
 
@@ -344,7 +440,8 @@ impl Session {
         self.state = step.state;
         let reply = match step.said {
             Said::Question(question) => return output.ask(question),
-            Said::Relayed(reply) => reply,
+            Said::Nothing => return self.end_if_due(output),
+            Said::Relayed(reply) | Said::Repeated(reply) => reply,
             Said::Reply(reply) => {
                 // A peer that is not welcome may go on until QUIT (R5321-3.1-b).
                 let reply = if is_welcome {
@@ -367,7 +464,11 @@ impl Session {
             }
             _ => {}
         }
-        // R5321-3.8-b: the transaction has ended.
+        self.end_if_due(output);
+    }
+
+    /// R5321-3.8-b: the transaction has ended, and the service does.
+    fn end_if_due(&mut self, output: &mut Output) {
         if let Some(why) = self.known.ending
             && !self.state.is_in_transaction()
         {
@@ -437,5 +538,19 @@ impl Session {
             Dismissal::Overload => reply::too_many(hostname, "connections"),
             Dismissal::Fault => reply::internal_error(hostname),
         }
+    }
+}
+
+/// As many octets as there are of so many.
+fn within(octets: &[u8], most: u64) -> &[u8] {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    &octets[..octets.len().min(most)]
+}
+
+/// Whether a line begins with this verb and something after it.
+fn begins_with(line: &[u8], verb: &[u8]) -> bool {
+    match line.split_at_checked(verb.len()) {
+        Some((head, [next, ..])) => head.eq_ignore_ascii_case(verb) && next.is_ascii_whitespace(),
+        _ => false,
     }
 }

@@ -15,6 +15,8 @@ use alloc::format;
 const MOST_HOSTNAME: usize = 255;
 /// Octets of a serial at most: message identifiers begin with it.
 const MOST_SERIAL: usize = 64;
+/// Seconds that nine digits can say: all that FUTURERELEASE and DELIVERBY have.
+const MOST_SECONDS: u32 = 999_999_999;
 /// Recipients that a server takes at least (RFC 5321 section 4.5.3.1.8).
 const LEAST_RECIPIENTS: u32 = 100;
 
@@ -74,17 +76,17 @@ fn check_mechanisms(settings: &Settings) -> Result<(), Fault> {
 /// R5321-4.1.1.1-g: nothing is listed that does not work.
 fn check_extensions(settings: &Settings) -> Result<(), Fault> {
     let extensions = &settings.extensions;
-    for (is_set, keyword) in [
-        (extensions.chunking, "CHUNKING"),
-        (extensions.binarymime, "BINARYMIME"),
-        (extensions.requiretls, "REQUIRETLS"),
-        (extensions.futurerelease, "FUTURERELEASE"),
-        (extensions.deliverby, "DELIVERBY"),
-        (extensions.mt_priority, "MT-PRIORITY"),
-    ] {
-        if is_set {
-            return Err(fault(&format!("extension {keyword} is not implemented")));
-        }
+    // RFC 3030 section 3
+    if extensions.binarymime && !extensions.chunking {
+        return Err(fault("BINARYMIME without CHUNKING"));
+    }
+    // RFC 4865 section 4
+    if extensions.futurerelease && !(1..=MOST_SECONDS).contains(&settings.max_hold) {
+        return Err(fault("max-hold has not 1 to 9 digits, or is 0"));
+    }
+    // RFC 2852 section 2
+    if extensions.deliverby && settings.min_deliver_by > MOST_SECONDS {
+        return Err(fault("min-deliver-by has more than 9 digits"));
     }
     Ok(())
 }
@@ -125,15 +127,43 @@ mod tests {
     }
 
     #[test]
-    fn mechanisms_and_extensions_that_are_not_there_are_named() {
+    fn mechanisms_that_are_not_there_are_named() {
         let text = refusal(|settings| settings.mechanisms.push(Mechanism::CramMd5)).unwrap();
         assert!(text.contains("CRAM-MD5"), "{text}");
         let text = refusal(|settings| settings.mechanisms.push(Mechanism::Plain)).unwrap();
         assert!(text.contains("PLAIN"), "{text}");
-        let text = refusal(|settings| settings.extensions.mt_priority = true).unwrap();
-        assert!(text.contains("MT-PRIORITY"), "{text}");
-        let text = refusal(|settings| settings.extensions.chunking = true).unwrap();
-        assert!(text.contains("CHUNKING"), "{text}");
+    }
+
+    #[test]
+    fn extensions_have_what_they_need() {
+        assert_eq!(
+            refusal(|settings| settings.extensions.mt_priority = true),
+            None
+        );
+        let text = refusal(|settings| {
+            settings.extensions.chunking = false;
+            settings.extensions.binarymime = true;
+        });
+        assert_eq!(text.as_deref(), Some("BINARYMIME without CHUNKING"));
+        for (max_hold, good) in [
+            (0, false),
+            (1, true),
+            (999_999_999, true),
+            (1_000_000_000, false),
+        ] {
+            let refused = refusal(|settings| {
+                settings.extensions.futurerelease = true;
+                settings.max_hold = max_hold;
+            });
+            assert_eq!(refused.is_none(), good, "{max_hold}");
+        }
+        for (least, good) in [(0, true), (999_999_999, true), (1_000_000_000, false)] {
+            let refused = refusal(|settings| {
+                settings.extensions.deliverby = true;
+                settings.min_deliver_by = least;
+            });
+            assert_eq!(refused.is_none(), good, "{least}");
+        }
     }
 
     // R5321-4.5.3.1-e

@@ -1,7 +1,10 @@
 //! Where a session stands. A state owns what is true in it: handling an event consumes it and
 //! yields the next, and nothing of a transaction outlives its state (RFC 5321 section 3.3).
 
-use super::content::Content;
+use super::{
+    bdat::{Chunk, Refused},
+    receiving::Receiving,
+};
 use crate::{
     contract::{ForwardPath, Phase, Reply, ReversePathParameters, server::Question},
     sasl::ServerExchange,
@@ -26,6 +29,16 @@ pub(super) enum State {
     Handshake,
     /// After the 354.
     Content(Box<Receiving>),
+    /// Between two chunks of a message (RFC 3030 section 2).
+    Chunks(Box<Receiving>),
+    /// Inside a chunk.
+    Chunk(Box<Chunk>),
+    /// The rest of a chunk goes by unseen: the next octets are those after it.
+    Passing(Box<Chunk>),
+    /// Inside the chunk of a BDAT that is refused: its octets are dropped (R3030-2-c).
+    Refused(Box<Refused>),
+    /// After a chunk that failed: RSET or EHLO is due (R3030-2-d).
+    Failed,
     /// A question is open: `resume` is due.
     Answer(Asked),
     /// Nothing more.
@@ -37,8 +50,8 @@ pub(super) enum State {
 pub(super) enum Asked {
     /// May this exchange end in 235?
     Credentials(Box<ServerExchange>),
-    /// May this transaction be opened?
-    Sender(Transaction),
+    /// May this transaction be opened, and what is said then?
+    Sender(Transaction, Reply),
     /// May this recipient be added?
     Recipient(Transaction, ForwardPath),
     /// Is the message with this identifier durable?
@@ -60,43 +73,56 @@ pub(super) struct Transaction {
     pub has_refused: bool,
 }
 
-/// A transaction whose content is coming in.
-#[derive(Debug)]
-pub(super) struct Receiving {
-    /// Whose content it is.
-    pub transaction: Transaction,
-    /// How far it has come.
-    pub content: Content,
-    /// The host was told to drop what it has of it.
-    pub is_abandoned: bool,
-}
-
 impl State {
     /// What the host waits for (timeouts of RFC 5321 section 4.5.3.2).
     pub fn phase(&self) -> Phase {
         match self {
             Self::Greeting => Phase::Greeting,
             // A handshake has a timeout of its own, which the host knows.
-            Self::Unwelcome | Self::Command | Self::Transaction(_) | Self::Handshake => {
-                Phase::Command
-            }
+            Self::Unwelcome
+            | Self::Command
+            | Self::Transaction(_)
+            | Self::Chunks(_)
+            | Self::Failed
+            | Self::Handshake => Phase::Command,
             Self::Authentication(_) => Phase::Authentication,
-            Self::Content(_) => Phase::Content,
+            Self::Content(_) | Self::Chunk(_) | Self::Passing(_) | Self::Refused(_) => {
+                Phase::Content
+            }
             Self::Answer(_) => Phase::Answer,
             Self::Closed => Phase::Closed,
         }
     }
 
-    /// Octets from the peer are due.
-    pub fn is_reading(&self) -> bool {
+    /// A line from the peer is due.
+    pub fn is_reading_lines(&self) -> bool {
         matches!(
             self,
             Self::Unwelcome
                 | Self::Command
                 | Self::Transaction(_)
+                | Self::Chunks(_)
+                | Self::Failed
                 | Self::Authentication(_)
-                | Self::Content(_)
         )
+    }
+
+    /// Octets from the peer are due.
+    pub fn is_reading(&self) -> bool {
+        self.is_reading_lines()
+            || matches!(
+                self,
+                Self::Content(_) | Self::Chunk(_) | Self::Passing(_) | Self::Refused(_)
+            )
+    }
+
+    /// The host has content of a message that is not complete.
+    pub fn holds_content(&self) -> bool {
+        match self {
+            Self::Content(receiving) | Self::Chunks(receiving) => receiving.is_held(),
+            Self::Chunk(chunk) | Self::Passing(chunk) => chunk.receiving.is_held(),
+            _ => false,
+        }
     }
 
     /// The state, to be consumed; until the next one is known the session counts as closed.
@@ -110,6 +136,9 @@ impl State {
             self,
             Self::Transaction(_)
                 | Self::Content(_)
+                | Self::Chunks(_)
+                | Self::Chunk(_)
+                | Self::Passing(_)
                 | Self::Answer(Asked::Recipient(..) | Asked::Store(_))
         )
     }
@@ -119,6 +148,22 @@ impl State {
         Step {
             state: self,
             said: Said::Relayed(reply::from_host(reply)),
+        }
+    }
+
+    /// The step that tells the peer once more what it has been told of an earlier command.
+    pub fn repeat(self, reply: Reply) -> Step {
+        Step {
+            state: self,
+            said: Said::Repeated(reply),
+        }
+    }
+
+    /// The step that says nothing yet.
+    pub fn wait(self) -> Step {
+        Step {
+            state: self,
+            said: Said::Nothing,
         }
     }
 
@@ -157,6 +202,10 @@ pub(super) enum Said {
     Reply(Reply),
     /// To the peer, from the host: no report of it, the host knows.
     Relayed(Reply),
+    /// To the peer, about a mistake that was counted and reported already.
+    Repeated(Reply),
     /// To the host.
     Question(Question),
+    /// Nothing: more octets are due first.
+    Nothing,
 }

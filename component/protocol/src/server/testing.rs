@@ -105,6 +105,8 @@ pub struct Host {
     env: Fixed,
     buffer: Vec<u8>,
     content: Option<(Envelope, Vec<u8>)>,
+    /// Octets of content that the session does not see.
+    passing: u64,
     /// Parks and revives the session before every call where that is possible.
     pub parks: bool,
     /// What happened, in order.
@@ -135,6 +137,7 @@ impl Host {
             },
             buffer: Vec::new(),
             content: None,
+            passing: 0,
             parks: false,
             events: Vec::new(),
             reports: Vec::new(),
@@ -202,7 +205,7 @@ impl Host {
     }
 
     fn receive(&mut self) {
-        loop {
+        while self.pass() {
             self.park();
             let end = self.buffer.len().min(MOST_OCTETS);
             let is_all = end == self.buffer.len();
@@ -211,13 +214,31 @@ impl Host {
             let consumed = progress.consumed as usize;
             assert!(consumed <= end, "more consumed than given");
             let asks = progress.question.is_some();
-            assert!(asks || end - consumed < MOST_LINE, "too much left");
+            let passes = matches!(progress.actions.last(), Some(Action::Pass(_)));
+            assert!(
+                asks || passes || end - consumed < MOST_LINE,
+                "too much left"
+            );
             self.buffer.drain(..consumed);
             self.carry_out_of(progress, &given[..consumed]);
-            if is_all || asks || !self.is_reading() {
+            if is_all && !passes || asks || !self.is_reading() {
                 break;
             }
         }
+    }
+
+    /// Content that goes by unseen; `true` if all of it has come.
+    fn pass(&mut self) -> bool {
+        let there = self
+            .buffer
+            .len()
+            .min(usize::try_from(self.passing).unwrap());
+        let octets: Vec<u8> = self.buffer.drain(..there).collect();
+        self.passing -= there as u64;
+        if there > 0 {
+            self.append(&mut None, &octets);
+        }
+        self.passing == 0
     }
 
     fn park(&mut self) {
@@ -271,6 +292,7 @@ impl Host {
                 Action::Report(text) => self.reports.push(text),
                 Action::Abandon => {
                     assert!(self.content.take().is_some(), "nothing to abandon");
+                    self.passing = 0;
                 }
                 Action::Content(span) => {
                     let start = span.offset as usize;
@@ -278,7 +300,11 @@ impl Host {
                     self.append(&mut envelope, octets);
                 }
                 Action::Insert(octets) => self.append(&mut envelope, &octets),
-                Action::Pass(_) => panic!("no content passes unseen yet"),
+                Action::Pass(octets) => {
+                    assert!(octets > 0 && progress.question.is_none());
+                    assert_eq!(self.phase, Phase::Content);
+                    self.passing = octets;
+                }
             }
         }
         assert_eq!(envelope, None, "an envelope without content");

@@ -149,6 +149,12 @@ pub fn too_many(hostname: &str, what: &str) -> Reply {
     reply(421, Some((4, 7, 0)), format!("{hostname} too many {what}"))
 }
 
+/// 421: BDAT whose octets are not worth reading, or whose end is unknown (R3030-2-c, R3030-2-f);
+/// the connection is closed.
+pub fn chunk_unwanted(hostname: &str, why: &str) -> Reply {
+    reply(421, Some((4, 7, 0)), format!("{hostname} {why}"))
+}
+
 /// 432: the user's record lacks what the mechanism needs, and a login with PLAIN fills it in
 /// (RFC 4954 section 6).
 pub fn password_transition() -> Reply {
@@ -256,6 +262,11 @@ pub fn not_implemented() -> Reply {
 /// 503: out of order; `what` says what is needed first (RFC 5321 section 4.1.4).
 pub fn out_of_order(what: &str) -> Reply {
     reply(503, Some((5, 5, 1)), what)
+}
+
+/// 503: after a BDAT that failed (R3030-2-d).
+pub fn chunk_failed() -> Reply {
+    out_of_order("BDAT failed, RSET first")
 }
 
 /// 504: mechanism unknown or not enabled (R4954-4-h).

@@ -1,6 +1,7 @@
 //! The rules of form, one by one.
 
-use super::super::v0_1::types::{ContentFacts, ForwardPath, Span};
+use super::super::v0_1::server::{Admission, BareLf, TlsPolicy};
+use super::super::v0_1::types::{ContentFacts, DeliverBy, ForwardPath, Span};
 use super::*;
 
 fn progress(consumed: u32, actions: Vec<Action>) -> Progress {
@@ -53,8 +54,45 @@ fn facts(size: u64) -> ContentFacts {
     }
 }
 
+fn settings(extensions: Extensions) -> Settings {
+    Settings {
+        hostname: "mail.example.org".into(),
+        serial: "s1".into(),
+        admission: Admission::Welcome,
+        tls: TlsPolicy::Absent,
+        mechanisms: Vec::new(),
+        clear_text: false,
+        authentication_required: false,
+        extensions,
+        max_message_size: 1000,
+        max_recipients: 100,
+        max_hold: 3600,
+        min_deliver_by: 60,
+        ntlm_domain: String::new(),
+        ntlm_computer: String::new(),
+        ask_sender: false,
+        ask_recipient: false,
+        add_date: false,
+        add_message_id: false,
+        add_sender: false,
+        check_header_domains: false,
+        keep_bcc: false,
+        bare_lf: BareLf::Reject,
+        legacy_auth_line: false,
+        local_domain: String::new(),
+        certificate_required: false,
+    }
+}
+
 fn form() -> Form {
-    Form::new("s1", 1000, 100)
+    Form::new(&settings(Extensions::empty()))
+}
+
+/// The envelope of a message whose parameters this changes.
+fn asking(change: impl FnOnce(&mut ReversePathParameters)) -> Envelope {
+    let mut envelope = envelope("s1-1");
+    change(&mut envelope.parameters);
+    envelope
 }
 
 #[test]
@@ -222,6 +260,186 @@ fn parameters_of_extensions_that_are_off_are_refused() {
         };
         assert!(form().check(Call::Other, &begins).is_err());
     }
+}
+
+fn judge(extensions: Extensions, change: impl FnOnce(&mut ReversePathParameters)) -> bool {
+    let begins = Progress {
+        envelope: Some(asking(change)),
+        ..progress(0, vec![])
+    };
+    Form::new(&settings(extensions))
+        .check(Call::Receive(0), &begins)
+        .is_ok()
+}
+
+#[test]
+fn parameters_need_their_extension() {
+    type Change = fn(&mut ReversePathParameters);
+    let asked: [(Extensions, Change); 6] = [
+        (Extensions::BINARYMIME, |asked| {
+            asked.body = BodyType::BinaryMime;
+        }),
+        (Extensions::SMTPUTF8, |asked| asked.smtputf8 = true),
+        (Extensions::REQUIRETLS, |asked| asked.require_tls = true),
+        (Extensions::FUTURERELEASE, |asked| asked.hold_for = Some(60)),
+        (Extensions::DELIVERBY, |asked| {
+            asked.deliver_by = Some(DeliverBy {
+                seconds: 60,
+                notify: false,
+                trace: false,
+            });
+        }),
+        (Extensions::MT_PRIORITY, |asked| asked.priority = Some(-1)),
+    ];
+    for (extension, change) in asked {
+        assert!(judge(extension, change), "{extension:?}");
+        assert!(!judge(!extension, change), "{extension:?}");
+    }
+}
+
+#[test]
+fn r4865_4_r2852_4_r6710_4_1_a_values_are_within_the_settings() {
+    for (seconds, good) in [(0, true), (3600, true), (3601, false), (u32::MAX, false)] {
+        let held = judge(Extensions::FUTURERELEASE, |asked| {
+            asked.hold_for = Some(seconds);
+        });
+        assert_eq!(held, good, "{seconds}");
+    }
+    for (seconds, notify, good) in [
+        (60, false, true),
+        (59, false, false),
+        (0, false, false),
+        (-60, false, false),
+        (59, true, true),
+        (-999_999_999, true, true),
+        (-1_000_000_000, true, false),
+        (1_000_000_000, false, false),
+        (i64::MIN, true, false),
+    ] {
+        let taken = judge(Extensions::DELIVERBY, |asked| {
+            asked.deliver_by = Some(DeliverBy {
+                seconds,
+                notify,
+                trace: false,
+            });
+        });
+        assert_eq!(taken, good, "{seconds} {notify}");
+    }
+    for (priority, good) in [(-9, true), (9, true), (10, false), (-10, false)] {
+        let taken = judge(Extensions::MT_PRIORITY, |asked| {
+            asked.priority = Some(priority);
+        });
+        assert_eq!(taken, good, "{priority}");
+    }
+}
+
+/// Content that goes by unseen, of a message that begins in the same call.
+fn passes(body: BodyType, actions: Vec<Action>) -> Progress {
+    Progress {
+        envelope: Some(asking(|asked| asked.body = body)),
+        waiting_for: Phase::Content,
+        ..progress(10, actions)
+    }
+}
+
+fn binary() -> Form {
+    Form::new(&settings(Extensions::CHUNKING | Extensions::BINARYMIME))
+}
+
+#[test]
+fn r3030_3_a_content_goes_by_unseen_in_binary_messages_alone() {
+    let call = Call::Receive(60_000);
+    let good = passes(BodyType::BinaryMime, vec![Action::Pass(500)]);
+    // What follows in the buffer may be longer than a line.
+    assert!(binary().check(call, &good).is_ok());
+    assert!(form().check(call, &good).is_err());
+    for (body, actions) in [
+        (BodyType::SevenBit, vec![Action::Pass(500)]),
+        (BodyType::EightBitMime, vec![Action::Pass(500)]),
+        (BodyType::BinaryMime, vec![Action::Pass(0)]),
+        (BodyType::BinaryMime, vec![Action::Pass(1), Action::Pass(1)]),
+        (
+            BodyType::BinaryMime,
+            vec![Action::Pass(1), Action::Insert(vec![0; 5])],
+        ),
+        (BodyType::BinaryMime, vec![Action::Pass(1), Action::Abandon]),
+    ] {
+        assert!(binary().check(call, &passes(body, actions)).is_err());
+    }
+    // No message is open.
+    let bare = Progress {
+        envelope: None,
+        ..good.clone()
+    };
+    assert!(binary().check(call, &bare).is_err());
+    // Only octets lead to it, and only content comes next.
+    assert!(binary().check(Call::Dismiss, &good).is_err());
+    let command = Progress {
+        waiting_for: Phase::Command,
+        ..good.clone()
+    };
+    assert!(binary().check(call, &command).is_err());
+    let store = Progress {
+        question: Some(Question::Store(facts(500))),
+        waiting_for: Phase::Answer,
+        ..good
+    };
+    assert!(binary().check(call, &store).is_err());
+}
+
+#[test]
+fn r3030_3_a_what_goes_by_unseen_counts() {
+    let call = Call::Receive(10);
+    let begins = |length| {
+        passes(
+            BodyType::BinaryMime,
+            vec![Action::Insert(vec![0; 20]), Action::Pass(length)],
+        )
+    };
+    let most = 1000 + MOST_INSERTED as u64 - 20;
+    assert!(binary().check(call, &begins(most)).is_ok());
+    assert!(binary().check(call, &begins(most + 1)).is_err());
+    assert!(binary().check(call, &begins(u64::MAX)).is_err());
+    // Without a limit the sum has to be a number.
+    let mut unlimited = settings(Extensions::CHUNKING | Extensions::BINARYMIME);
+    unlimited.max_message_size = 0;
+    let mut form = Form::new(&unlimited);
+    assert!(form.check(call, &begins(u64::MAX - 20)).is_ok());
+    let more = Progress {
+        waiting_for: Phase::Content,
+        ..progress(0, vec![Action::Pass(1)])
+    };
+    assert!(form.check(Call::Receive(0), &more).is_err());
+
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    let store = |size| Progress {
+        question: Some(Question::Store(facts(size))),
+        waiting_for: Phase::Answer,
+        ..progress(1, vec![])
+    };
+    assert!(form.check(Call::Receive(1), &store(520)).is_ok());
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    assert!(form.check(Call::Receive(1), &store(20)).is_err());
+
+    // It is cause enough for a question, once; nothing else may have come.
+    let at_once = Progress {
+        consumed: 0,
+        ..store(520)
+    };
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    let waits = Progress {
+        waiting_for: Phase::Content,
+        ..progress(0, vec![])
+    };
+    assert!(form.check(Call::Dismiss, &waits).is_ok());
+    assert!(form.check(Call::Receive(0), &at_once).is_ok());
+    let mut form = binary();
+    assert!(form.check(call, &begins(500)).is_ok());
+    assert!(form.check(Call::Receive(0), &waits).is_ok());
+    assert!(form.check(Call::Receive(0), &at_once).is_err());
 }
 
 #[test]

@@ -6,6 +6,8 @@ use super::*;
 pub(in crate::server) fn rules() -> Rules {
     Rules {
         bare_lf: BareLf::Reject,
+        binary: false,
+        require_tls: false,
         max_size: 0,
         add_date: true,
         add_message_id: true,

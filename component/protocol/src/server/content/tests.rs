@@ -27,10 +27,9 @@ fn play(rules: Rules, wire: &[u8], size: usize) -> Outcome {
     let mut got = Vec::new();
     let (mut at, mut end, mut abandoned) = (0, None, 0);
     for run in wire.chunks(size) {
-        let mut actions = vec![Action::Close];
+        let mut actions = Vec::new();
         let began = content.began();
         let taken = content.take(run, 3, &mut env, &mut actions);
-        assert_eq!(actions.remove(0), Action::Close);
         assert!(actions.len() <= MOST_PIECES, "{}", actions.len());
         assert!(taken.end || taken.consumed == run.len());
         for action in actions {

@@ -2,6 +2,7 @@
 //! line and by octet, parked and not.
 
 mod authentication;
+mod chunking;
 mod content;
 mod envelope;
 mod lines;

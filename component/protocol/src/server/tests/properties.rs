@@ -80,8 +80,14 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "RCPT TO:<mallory@example.net>",
         "RCPT TO:<unknown@example.net>",
         "RCPT TO:<>",
+        "MAIL FROM:<alice@example.org> BODY=BINARYMIME",
         "DATA",
         "DATA",
+        "BDAT 0",
+        "BDAT 0 LAST",
+        "BDAT 30",
+        "BDAT 30 LAST",
+        "BDAT 10 FIRST",
         ".",
         ".",
         "RSET",
@@ -113,6 +119,11 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "RSET\r\nMAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n\
          no header\r\n",
         "EHLO a\r\nAUTH LOGIN\r\nYWxpY2U=\r\nc2VjcmV0\r\n",
+        "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.net>\r\nBDAT 20\r\n\
+         From: <a@b.example>\rBDAT 8 LAST\r\n\n\r\nxyz\r\n",
+        "MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<bob@example.net>\r\nBDAT 26\r\n\
+         From: <a@b.example>\r\n\r\n\rx\n",
+        "BDAT 5 LAST\r\n\r\n\r\nx",
     ])
     .prop_map(|text: &str| text.as_bytes().to_vec());
     prop_oneof![
@@ -138,6 +149,8 @@ fn listener() -> impl Strategy<Value = Settings> {
         let mut settings = settings();
         settings.ask_sender = ask;
         settings.ask_recipient = ask;
+        settings.extensions.chunking = true;
+        settings.extensions.binarymime = true;
         settings.authentication_required = required;
         if convert {
             settings.bare_lf = BareLf::Convert;
@@ -182,6 +195,9 @@ proptest! {
             "EHLO a\r\nMAIL FROM:<>\r\n",
             "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n",
             "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nFrom: <a@b.example>\r\n\r\n",
+            "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nBDAT 300\r\n",
+            "EHLO a\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<a@b.example>\r\nBDAT 300 LAST\r\nFrom: <a@b.example>\r\n\r\n",
+            "EHLO a\r\nBDAT 1000 LAST\r\n",
         ]),
         cuts in prop::collection::vec(1usize..2000, 1..4),
     ) {
@@ -228,6 +244,7 @@ fn no_call_answers_more_than_a_mebibyte() {
     authenticated.authentication_required = true;
     for mut settings in [settings(), unwanted, with_tls, authenticated] {
         settings.hostname = "h".repeat(255);
+        settings.extensions.chunking = true;
         for command in [
             "",
             "EHLO",
@@ -235,6 +252,8 @@ fn no_call_answers_more_than_a_mebibyte() {
             "HELP",
             "NOOP",
             "RSET",
+            "BDAT 0",
+            "BDAT 0 LAST",
             "VRFY x",
             "MAIL",
             "RCPT",

@@ -249,7 +249,7 @@ fn r3030_2_f_what_bdat_announced_is_not_executed() {
         C: BDAT 6 LAST
         C: NOOP
         S: 502 5.5.1 not implemented
-        S: 421 4.7.0 mail.example.org too many errors
+        S: 421 4.7.0 mail.example.org cannot tell where the chunk ends
         X:",
     );
 }
