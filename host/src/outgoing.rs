@@ -38,9 +38,9 @@ impl Outgoing {
     /// Name servers that cannot be used.
     pub fn new(config: &Config) -> Result<Self, String> {
         let resolver = if config.dns.servers.is_empty() {
-            resolve::system()
+            resolve::system(config.dns.word())
         } else {
-            resolve::servers(&config.dns.servers)
+            resolve::servers(&config.dns.servers, config.dns.word())
         };
         Ok(Self {
             resolver: resolver.map_err(|error| crate::command::chain(&error))?,

@@ -188,7 +188,8 @@ async fn submit_all(
         lmtp: false,
         transfer: Transfer::default(),
         proven: true,
-        resolver: resolve::system().map_err(|error| super::chain(&error))?,
+        resolver: resolve::system(resolve::Word::Untrusted)
+            .map_err(|error| super::chain(&error))?,
         timeouts: Timeouts::default(),
     };
     let mut sent = Vec::new();

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::reader::{Section, Value};
+use crate::outbound::resolve::Word;
 
 /// RFC 1035 section 4.2
 const PORT: u16 = 53;
@@ -20,6 +21,15 @@ pub struct Dns {
 }
 
 impl Dns {
+    /// What the servers' word on DNSSEC is worth.
+    pub fn word(&self) -> Word {
+        if self.trusted {
+            Word::Trusted
+        } else {
+            Word::Untrusted
+        }
+    }
+
     pub(super) fn read(section: &Section<'_>) -> Self {
         Self {
             servers: section

@@ -66,6 +66,8 @@ pub struct Dialogue {
     pub(super) handshake_failed: bool,
     /// Octets in clear came where TLS had to begin (R3207-4.2-c).
     pub(super) injected: bool,
+    /// A handshake broke off, and nothing was said of the certificate.
+    pub(super) interrupted: bool,
     /// What the host knows of the next loss.
     pub(super) detail: Option<String>,
     pub(super) offer: Option<Offer>,

@@ -21,6 +21,8 @@ pub struct Unopened {
     /// Octets in clear came where TLS had to begin (R3207-4.2-c). Only somebody on the way gains
     /// from that, so no connection in clear follows, whatever the target allows.
     pub injected: bool,
+    /// The TLS handshake broke off, and not because of the certificate: it may go well another time.
+    pub interrupted: bool,
 }
 
 impl fmt::Display for Unopened {

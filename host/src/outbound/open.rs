@@ -38,6 +38,7 @@ impl Broken {
                 address: None,
                 tls: None,
                 injected: false,
+                interrupted: false,
             },
             scribe,
             handshake: false,
@@ -124,6 +125,7 @@ impl Dialogue {
                 address: Some(dialogue.address),
                 tls: dialogue.tls,
                 injected: dialogue.injected,
+                interrupted: dialogue.interrupted,
             },
             handshake: dialogue.handshake_failed,
             renewable,
@@ -179,6 +181,7 @@ impl Dialogue {
             tls: None,
             handshake_failed: false,
             injected: false,
+            interrupted: false,
             detail: None,
             offer: None,
             failure: None,
@@ -214,5 +217,6 @@ fn no_tls_over_a_socket() -> Unopened {
         address: None,
         tls: None,
         injected: false,
+        interrupted: false,
     }
 }

@@ -111,8 +111,14 @@ impl Dialogue {
         let stream = match tokio::time::timeout(self.target.timeouts.handshake, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) if is_no_record(&error) => return Err(Unsecured::InClear),
-            Ok(Err(error)) => return Err(error.to_string().into()),
-            Err(_) => return Err(String::from("the server was silent too long").into()),
+            Ok(Err(error)) => {
+                self.interrupted = judge.objection().is_none();
+                return Err(error.to_string().into());
+            }
+            Err(_) => {
+                self.interrupted = true;
+                return Err(String::from("the server was silent too long").into());
+            }
         };
         let facts = tls::client_facts(stream.get_ref().1, judge.verified());
         let note = match judge.objection() {

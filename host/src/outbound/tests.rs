@@ -154,7 +154,7 @@ fn target(port: u16) -> Target {
         lmtp: false,
         transfer: Transfer::default(),
         proven: true,
-        resolver: resolve::system().unwrap(),
+        resolver: resolve::system(resolve::Word::Untrusted).unwrap(),
         timeouts: Timeouts::default(),
     }
 }

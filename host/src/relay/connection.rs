@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::exchange::exchangers;
+use super::exchange::{self, NoExchanger, exchangers};
 use super::health::Obstacle;
 use super::judgement::{self, Judgement};
 use super::lane::Lane;
+use super::protection::{self, Protection};
 use crate::outbound::{Dialogue, Security, Target, Unopened};
 use crate::route::{Endpoint, Hops, NextHop, Route, Upstream};
 use crate::sandbox::v0_1::types::TlsFacts;
 use crate::spool::Attempt;
-use crate::spool::attempt::Stage;
+use crate::spool::attempt::{Stage, Status};
 
 /// How long the server that worked is preferred to those before it in the list.
 const PREFERRED: Duration = Duration::from_secs(300);
@@ -29,9 +30,18 @@ pub(super) struct Connection {
     pub(super) remote: String,
     /// Messages so far.
     pub(super) messages: u32,
+    /// What it was made for.
+    protection: Protection,
+    /// Its server's name was configured, or is proven.
+    proven: bool,
 }
 
 impl Connection {
+    /// Whether a message that demands this may go by it.
+    pub(super) fn meets(&self, protection: Protection) -> bool {
+        protection.is_met_by(self.protection, &self.dialogue, self.proven)
+    }
+
     /// Whether the server offers this extension.
     pub(super) fn offers(&self, keyword: &str) -> bool {
         let offer = self.dialogue.offer();
@@ -77,14 +87,19 @@ pub(super) async fn open(
     route: &Route,
     next_hop: &Arc<NextHop>,
     domain: &str,
+    protection: Protection,
 ) -> Result<Connection, NotOpened> {
     let begun = SystemTime::now();
+    let demanded = protection == Protection::Demanded;
+    let proven = demanded || next_hop.is_configured();
     let upstreams = match &next_hop.hops {
         Hops::Configured(upstreams) => upstreams.clone(),
-        Hops::Mx { port } => exchangers(&*shared.relay.resolver, domain, &shared.relay.hostname)
+        Hops::Mx { port } => servers(shared, domain, demanded)
             .await
             .map_err(|none| NotOpened {
-                judgement: if none.is_final() {
+                judgement: if none.is_final() && demanded {
+                    Judgement::Unprotected(true)
+                } else if none.is_final() {
                     Judgement::Refused
                 } else {
                     Judgement::Obstacle(Obstacle::Away)
@@ -109,15 +124,26 @@ pub(super) async fn open(
     };
     let first = preferred(lane, upstreams.len());
     let mut failures = Vec::new();
+    let mut lacking: Option<Lacking> = None;
     for offset in 0..upstreams.len() {
         let index = (first + offset) % upstreams.len();
         let Some(upstream) = upstreams.get(index) else {
             continue;
         };
-        match one(shared, next_hop, upstream).await {
+        let way = Way { protection, proven };
+        match one(shared, next_hop, upstream, way).await {
             Ok(dialogue) => {
+                // RFC 8689 section 4.2.1 (R8689-4.2.1): QUIT, and the next server.
+                if demanded && let Some(lacks) = protection::missing(&dialogue) {
+                    let (address, tls) = (dialogue.address().to_owned(), dialogue.tls().cloned());
+                    tokio::spawn(dialogue.quit());
+                    lacking.get_or_insert((upstream.clone(), lacks, address, tls));
+                    continue;
+                }
                 lane.lock().preferred = (index > 0).then(|| (index, Instant::now() + PREFERRED));
                 return Ok(Connection {
+                    protection,
+                    proven,
                     dialogue,
                     next_hop: Arc::clone(next_hop),
                     remote: name(&upstream.endpoint),
@@ -127,7 +153,81 @@ pub(super) async fn open(
             Err(unopened) => failures.push((upstream.clone(), unopened)),
         }
     }
+    if demanded {
+        return Err(unprotected(route, next_hop, failures, lacking, begun));
+    }
     Err(worst(route, next_hop, failures, begun))
+}
+
+/// The servers of a domain; only such as are proven, if that is demanded.
+async fn servers(shared: &Shared, domain: &str, proven: bool) -> Result<Vec<String>, NoExchanger> {
+    let (resolver, hostname) = (&*shared.relay.resolver, &shared.relay.hostname);
+    if proven {
+        exchange::proven(resolver, domain, hostname).await
+    } else {
+        exchangers(resolver, domain, hostname).await
+    }
+}
+
+/// A server without what a message demands, what that is, and how it was reached.
+type Lacking = (Upstream, (Status, String), String, Option<TlsFacts>);
+
+/// What several servers' failures come to for a message with REQUIRETLS. One that may come back is
+/// waited for, as by any other message; else the message has no way, and others may.
+fn unprotected(
+    route: &Route,
+    next_hop: &NextHop,
+    failures: Vec<(Upstream, Unopened)>,
+    lacking: Option<Lacking>,
+    begun: SystemTime,
+) -> NotOpened {
+    let (without_tls, others): (Vec<_>, Vec<_>) = failures
+        .into_iter()
+        .partition(|(_, unopened)| protection::lacks_tls(unopened).is_some());
+    if !others.is_empty() || (without_tls.is_empty() && lacking.is_none()) {
+        return worst(route, next_hop, others, begun);
+    }
+    let base = Attempt {
+        route: route.name.clone(),
+        stage: Stage::Tls,
+        at: SystemTime::now(),
+        ..Attempt::default()
+    };
+    let passing = without_tls
+        .iter()
+        .find(|(_, unopened)| protection::lacks_tls(unopened) == Some(false));
+    let for_good = passing.is_none();
+    let failure = passing.or(without_tls.first());
+    let attempt = match (lacking, failure) {
+        (Some((upstream, (status, text), address, tls)), _) if for_good => Attempt {
+            remote: Some(name(&upstream.endpoint)),
+            address: Some(address),
+            tls: tls.as_ref().map(described),
+            stage: Stage::Envelope,
+            status: Some(status),
+            text,
+            ..base
+        },
+        (_, Some((upstream, unopened))) => {
+            let (reply, text) = judgement::words(&unopened.error);
+            Attempt {
+                remote: Some(name(&upstream.endpoint)),
+                address: unopened.address.clone(),
+                tls: unopened.tls.as_ref().map(described),
+                // What the server said of STARTTLS is no verdict on the message.
+                reply: reply.filter(|_| !for_good),
+                status: Some(if for_good { (5, 7, 10) } else { (4, 7, 10) }),
+                text: format!("REQUIRETLS, and there is no TLS: {text}"),
+                ..base
+            }
+        }
+        (_, None) => base,
+    };
+    NotOpened {
+        judgement: Judgement::Unprotected(for_good),
+        attempt,
+        begun,
+    }
 }
 
 fn preferred(lane: &Lane, upstreams: usize) -> usize {
@@ -141,13 +241,21 @@ async fn one(
     shared: &Shared,
     next_hop: &NextHop,
     upstream: &Upstream,
+    way: Way,
 ) -> Result<Dialogue, Unopened> {
-    let target = target(shared, next_hop, upstream);
+    let target = target(shared, next_hop, upstream, way);
     let build = (shared.relay.build)();
     Dialogue::open(&build, &target, &next_hop.session_login(), None).await
 }
 
-fn target(shared: &Shared, next_hop: &NextHop, upstream: &Upstream) -> Target {
+/// What a connection is to be.
+#[derive(Clone, Copy)]
+struct Way {
+    protection: Protection,
+    proven: bool,
+}
+
+fn target(shared: &Shared, next_hop: &NextHop, upstream: &Upstream, way: Way) -> Target {
     let (host, port, socket) = match &upstream.endpoint {
         Endpoint::Host { host, port } => (host.clone(), *port, None),
         Endpoint::Unix(path) => ("localhost".to_owned(), 0, Some(path.clone())),
@@ -159,15 +267,15 @@ fn target(shared: &Shared, next_hop: &NextHop, upstream: &Upstream) -> Target {
         security: if upstream.implicit {
             Security::Implicit
         } else {
-            next_hop.security
+            way.protection.security(next_hop.security)
         },
         tls_name: next_hop.tls_name.clone(),
-        trust: Arc::clone(&next_hop.trust),
+        trust: way.protection.trust(&next_hop.trust),
         hostname: Some(shared.relay.hostname.clone()),
         lmtp: upstream.lmtp,
         transfer: next_hop.transfer,
         // A name from the MX records of DNS without DNSSEC may be anybody's.
-        proven: next_hop.is_configured(),
+        proven: way.proven,
         resolver: Arc::clone(&shared.relay.resolver),
         timeouts: next_hop.timeouts,
     }
@@ -192,7 +300,7 @@ fn worst(
     let rank = |judgement: Judgement| match judgement {
         Judgement::Obstacle(Obstacle::Away) => 0,
         Judgement::Obstacle(Obstacle::Fault) => 1,
-        Judgement::Refused => 2,
+        Judgement::Refused | Judgement::Unprotected(_) => 2,
     };
     let others = failures.len().saturating_sub(1);
     let decisive = failures

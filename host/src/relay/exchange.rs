@@ -54,6 +54,32 @@ pub(super) async fn exchangers(
     }
 }
 
+/// The servers of a domain whose names DNSSEC proves (RFC 8689 section 4.2.1).
+pub(super) async fn proven(
+    resolver: &dyn Resolve,
+    domain: &str,
+    hostname: &str,
+) -> Result<Vec<String>, NoExchanger> {
+    if let Some(literal) = literal(domain) {
+        return literal.map(|address| vec![address]);
+    }
+    match resolver.proven_exchangers(domain).await {
+        // R5321-5.1, and that there are none is proven too.
+        Some(found) if found.is_empty() => match resolver.addresses(domain).await {
+            Ok(_) => Ok(vec![domain.to_owned()]),
+            Err(error) => Err(unresolved(domain, &error)),
+        },
+        Some(found) => order(found, domain, hostname),
+        None => Err(NoExchanger::new(
+            (5, 7, 10),
+            format!(
+                "REQUIRETLS, and nothing proves which servers take mail for {domain}: its MX records \
+                 are not signed, or no name server is trusted that checks them ([dns] trusted)"
+            ),
+        )),
+    }
+}
+
 fn literal(domain: &str) -> Option<Result<String, NoExchanger>> {
     let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
     let address = match inner.get(..5) {

@@ -20,6 +20,9 @@ pub(super) enum Judgement {
     Obstacle(Obstacle),
     /// The server does not want us, for good; another of the domain may.
     Refused,
+    /// This message does not get there, and that says nothing about others (RFC 8689): for good, or for
+    /// now.
+    Unprotected(bool),
 }
 
 /// Judges why there is no connection. `configured`: an administrator named the server.

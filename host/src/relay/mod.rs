@@ -20,6 +20,7 @@
 //!   connection  which server, and how it was reached   exchange   MX records in order (pure)
 //!   judgement   what a failure means (pure)            settle     what is recorded of it
 //!   envelope, removable   to the client session        retry      when to try again (pure)
+//!   protection  what a message demands of TLS (RFC 8689)
 //!   overdue     what was not delivered in the time that its sender gave (RFC 2852)
 //! ```
 //!
@@ -37,6 +38,7 @@ mod lane;
 mod local;
 mod overdue;
 mod permits;
+mod protection;
 mod removable;
 mod resume;
 mod retry;

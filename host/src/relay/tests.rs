@@ -20,11 +20,13 @@ use async_trait::async_trait;
 mod ends;
 mod faults;
 mod faulty;
+mod protection;
 mod room;
 mod routes;
 mod server;
 mod trouble;
 mod turns;
+mod wishes;
 
 struct Scene {
     scratch: tempfile::TempDir,

@@ -12,6 +12,7 @@ use super::judgement::{Judgement, deserves_another, ground};
 use super::lane::Lane;
 use super::local::{Trouble, abandon, content_trouble};
 use super::permits::Permit;
+use super::protection::Protection;
 use super::removable::Removable;
 use super::settle::{Case, Patience, Teller, settle};
 use super::{Event, Shared, local, overdue};
@@ -101,7 +102,7 @@ impl Worker {
     pub(super) async fn probe(mut self, route: Arc<Route>, next_hop: Arc<NextHop>) {
         self.probes = true;
         let opened = tokio::select! {
-            opened = open(&self.shared, &self.lane, &route, &next_hop, "") => opened,
+            opened = open(&self.shared, &self.lane, &route, &next_hop, "", Protection::Usual) => opened,
             () = self.shared.ended() => return,
         };
         self.lane.lock().probing = false;
@@ -148,6 +149,7 @@ impl Worker {
     /// The connection for this job: the one that is there, or a new one. `None`: the service ends
     /// before there is one.
     async fn ready(&mut self, job: &Job, next_hop: &Arc<NextHop>) -> Result<(), Option<NotOpened>> {
+        let protection = Protection::of(&job.message, next_hop);
         if let Some(connection) = &mut self.connection {
             let most = self
                 .lane
@@ -157,6 +159,7 @@ impl Worker {
                     learnt.min(next_hop.connections.messages)
                 });
             let good = Arc::ptr_eq(&connection.next_hop, next_hop)
+                && connection.meets(protection)
                 && connection.messages < most
                 && connection.dialogue.is_ready()
                 && connection.dialogue.is_alive().await;
@@ -170,7 +173,7 @@ impl Worker {
             .first()
             .map_or("", |one| domain(&one.recipient.mailbox));
         let connection = tokio::select! {
-            opened = open(&self.shared, &self.lane, &job.route, next_hop, to) => opened?,
+            opened = open(&self.shared, &self.lane, &job.route, next_hop, to, protection) => opened?,
             () = self.shared.ended() => return Err(None),
         };
         self.connected(connection).await;
@@ -324,6 +327,16 @@ impl Worker {
 
     /// There is no connection for this job.
     async fn not_opened(&mut self, job: Job, not_opened: NotOpened) {
+        // RFC 8689: it is this message that has no way.
+        match not_opened.judgement {
+            Judgement::Unprotected(true) => return self.refuse(&job, &not_opened.attempt).await,
+            Judgement::Unprotected(false) => {
+                return self
+                    .defer(&job, &not_opened.attempt, Patience::Limited)
+                    .await;
+            }
+            Judgement::Obstacle(_) | Judgement::Refused => {}
+        }
         // Others still work: the server has connections enough, whatever it says of this one (421,
         // 554 too many, 535 to one login more), or hides from new ones.
         let crowded = {
@@ -548,12 +561,11 @@ async fn transact(
     (content, removed): (ContentReader, Removed),
 ) -> Vec<Outcome> {
     let mut reader = Removable::new(content.into_reader(), removed);
+    let mut envelope = envelope(&job.message, &job.recipients, SystemTime::now());
+    // RFC 2033: it is delivered there; how that goes on is no way any more (R8689-4.2.1).
+    envelope.parameters.require_tls &= !connection.next_hop.is_lmtp();
     connection
         .dialogue
-        .submit(
-            &envelope(&job.message, &job.recipients, SystemTime::now()),
-            &facts(&job.message),
-            &mut reader,
-        )
+        .submit(&envelope, &facts(&job.message), &mut reader)
         .await
 }

@@ -528,3 +528,70 @@ S9gyT9g/o5YlV2IQjGDDuTmvpAwbhqNdOZGi0DmiHsaz2YH0Os4y2/h51peaGXeW\n\
 QWvDddMrdD1BmS1+ZwJAfxA3eF5sGRL16hSMXfpvWbJIRS0jOob4FRwrRSH57x1q\n\
 7yyljx/7BxKf1Q1YxdJEilos0cGNRXzPBpa+WrnLPQ==\n\
 -----END RSA PRIVATE KEY-----\n";
+
+#[test]
+fn r6409_8_7_aliases_are_checked_where_they_stand() {
+    let scratch = Scratch::new("");
+    let routes = |aliases: &str, more: &str| {
+        scratch.configure(&format!(
+            "{aliases}\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
+             [[route]]\ndomains = [\"example.org\"]\ndeliver = \"maildir:state/mail/{{domain}}/{{local}}\"\n\
+             {more}"
+        ));
+        scratch.found()
+    };
+    let file = "aliases = \"aliases\"";
+    assert_found(
+        &routes(file, ""),
+        &[(Level::Error, "aliases", "cannot read the aliases")],
+    );
+    scratch.write(
+        "aliases",
+        "root: alice@example.org, bob@example.org\n\
+         a: b\n\
+         b: a\n\
+         c: |run\n\
+         Root: carol@example.org\n\
+         away@example.org: x@example.net\n\
+         self@example.org: self, root\n",
+        0o644,
+    );
+    let found = routes(file, "");
+    assert_found(
+        &found,
+        &[
+            (Level::Error, "", "aliases:4: |run is a program"),
+            (
+                Level::Error,
+                "",
+                "aliases:2: a leads back to itself by way of b@",
+            ),
+            (
+                Level::Error,
+                "",
+                "aliases:3: b leads back to itself by way of a@",
+            ),
+            (Level::Warning, "", "aliases:5: Root is an alias in line 1"),
+            (
+                Level::Warning,
+                "",
+                "aliases:6: away@example.org leads to x@example.net, for which there is no [[route]]",
+            ),
+        ],
+    );
+    scratch.write("aliases", "root: alice@example.org\n", 0o644);
+    assert_found(&routes(file, ""), &[]);
+    let table = "[aliases]\npostmaster = \"a@example.org\"\n\"a@example.org\" = \"postmaster@mail.example.org\"";
+    let found = routes(table, "");
+    assert_found(
+        &found,
+        &[
+            (
+                Level::Error,
+                "aliases.postmaster",
+                "toml:5: aliases.postmaster: postmaster leads back",
+            ),
+            (Level::Error, "aliases.a@example.org", "toml:6:"),
+        ],
+    );
+}

@@ -171,9 +171,9 @@ async fn prepare(arguments: &Arguments, findings: &mut Findings) -> Option<Prepa
 
 fn resolver(config: &Config) -> Result<Arc<dyn Resolve>, String> {
     let made = if config.dns.servers.is_empty() {
-        resolve::system()
+        resolve::system(config.dns.word())
     } else {
-        resolve::servers(&config.dns.servers)
+        resolve::servers(&config.dns.servers, config.dns.word())
     };
     made.map_err(|error| super::chain(&error))
 }

@@ -189,12 +189,18 @@ fn describe(
 }
 
 fn recipient_line(recipient: &EntryRecipient, troubles: &Troubles, now: SystemTime) -> String {
-    let line = format!(
+    let mut line = format!(
         "{} {}, attempts {}",
         path(&recipient.mailbox),
         recipient.state.name(),
         recipient.attempts
     );
+    if recipient.priority != 0 {
+        line.push_str(&format!(", priority {}", recipient.priority));
+    }
+    if let Some(deadline) = recipient.deadline {
+        line.push_str(&format!(", to be delivered by {}", timestamp(deadline)));
+    }
     match why(recipient, troubles, now) {
         Some(why) => format!("{line}: {why}"),
         None => line,

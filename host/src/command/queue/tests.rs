@@ -475,3 +475,52 @@ fn without_a_service_retry_forgets_the_trouble_of_lanes() {
     tell(Change::Retry, all());
     assert!(!in_trouble());
 }
+
+#[tokio::test]
+async fn what_a_sender_asked_for_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(&folder);
+    let mut new = message(&spool, "m-1", &["bob@example.net"], b"x").await;
+    let received = new.received;
+    new.envelope.parameters = crate::spool::Parameters {
+        hold_for: Some(3600),
+        priority: Some(4),
+        deliver_by: Some(crate::spool::DeliverBy {
+            seconds: 7200,
+            notify: false,
+            trace: false,
+        }),
+        ..crate::spool::Parameters::default()
+    };
+    spool.append(new).await.unwrap();
+    let time = |after: Duration| {
+        let shown = crate::spool::timestamp(received + after);
+        // To the second: the rest is the clock's.
+        shown.split(['.', 'Z']).next().unwrap().to_owned()
+    };
+    let line = &listed(&spool, &Filter::default(), list::Form::Why).await[0];
+    let hold = format!("held until {}", time(HOUR));
+    assert!(line.contains(&hold), "{line}");
+    let mut out = Vec::new();
+    let ids = ["m-1".to_owned()];
+    show::print(
+        &spool,
+        &ids,
+        show::Form::Text,
+        &Troubles::default(),
+        &mut out,
+    )
+    .await
+    .unwrap();
+    let text = lines(out).join("\n");
+    let by = format!("priority 4, to be delivered by {}", time(2 * HOUR));
+    assert!(text.contains(&by) && text.contains(&hold), "{text}");
+    let json = listed(&spool, &Filter::default(), list::Form::Json).await;
+    let json: serde_json::Value = serde_json::from_str(&json[0]).unwrap();
+    let recipient = &json["recipients"][0];
+    assert_eq!(recipient["priority"], 4);
+    for (key, after) in [("hold_until", HOUR), ("deadline", 2 * HOUR)] {
+        let shown = recipient[key].as_str().unwrap();
+        assert!(shown.starts_with(&time(after)), "{shown}");
+    }
+}

@@ -45,6 +45,10 @@ pub(super) fn why(
             Some(last) => format!("an attempt is running; the last one: {last}"),
             None => "an attempt is running".to_owned(),
         }),
+        // RFC 4865: nothing else matters before.
+        State::Waiting if recipient.hold_until.is_some_and(|until| until > now) => recipient
+            .hold_until
+            .map(|until| format!("held until {}, as its sender asked", timestamp(until))),
         State::Waiting | State::Deferred => match troubles.0.get(&recipient.lane) {
             Some(one) => Some(format!("waiting for {}: {}", lane(&one.lane), trouble(one))),
             None => waiting(recipient, now),
@@ -250,6 +254,21 @@ mod tests {
             why(&recipient(State::Held, None), &Troubles::default(), at(0)),
             None
         );
+    }
+
+    #[test]
+    fn r4865_4_what_its_sender_wants_held_says_until_when() {
+        let held = EntryRecipient {
+            hold_until: Some(at(7200)),
+            ..recipient(State::Waiting, None)
+        };
+        let told = why(&held, &down(Trouble::Down), at(0));
+        assert_eq!(
+            told.as_deref(),
+            Some("held until 1970-01-01T02:00:00Z, as its sender asked")
+        );
+        let told = why(&held, &Troubles::default(), at(7200));
+        assert!(told.unwrap().contains("due now"));
     }
 
     #[test]

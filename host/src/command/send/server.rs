@@ -98,7 +98,8 @@ impl Options {
                 chain(&error)
             ))
         })?;
-        let resolver = resolve::system().map_err(|error| Refusal::Failed(chain(&error)))?;
+        let resolver = resolve::system(resolve::Word::Untrusted)
+            .map_err(|error| Refusal::Failed(chain(&error)))?;
         Ok(Target {
             host,
             port: port.unwrap_or(match tls {

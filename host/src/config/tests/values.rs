@@ -374,3 +374,44 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn r6409_8_7_aliases_are_a_file_or_a_table() {
+    let config = good("hostname = \"mail.example.org\"\naliases = \"aliases\"");
+    let file = Path::new("/etc/pillarbox/aliases").to_path_buf();
+    assert_eq!(config.aliases, alias::Source::File(file));
+    let config = good(
+        "hostname = \"mail.example.org\"\n[aliases]\npostmaster = \"root\"\n\
+         root = [\"alice@example.org\", \"bob\"]\n\"sales@example.org\" = \"carol\"",
+    );
+    let alias::Source::Table(entries) = &config.aliases else {
+        panic!("{:?}", config.aliases)
+    };
+    let shown: Vec<_> = entries
+        .iter()
+        .map(|one| {
+            let targets: Vec<_> = one.targets.iter().map(ToString::to_string).collect();
+            format!("{} {}: {}", one.line, one.name, targets.join(" "))
+        })
+        .collect();
+    let mut shown = shown;
+    shown.sort();
+    assert_eq!(
+        shown,
+        [
+            "3 postmaster: root",
+            "4 root: alice@example.org bob",
+            "5 sales@example.org: carol"
+        ]
+    );
+}
+
+#[test]
+fn r8689_4_2_1_name_servers_are_trusted_only_where_that_is_said() {
+    use crate::outbound::resolve::Word;
+    let config = good("hostname = \"mail.example.org\"\n[dns]\ntrusted = true");
+    assert_eq!(config.dns.word(), Word::Trusted);
+    assert!(config.dns.servers.is_empty(), "the system's");
+    let config = good("hostname = \"mail.example.org\"");
+    assert_eq!(config.dns.word(), Word::Untrusted);
+}

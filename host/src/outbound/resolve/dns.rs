@@ -1,7 +1,10 @@
 //! Asking DNS servers, and what their answers mean (RFC 1035, RFC 2308).
 
 use super::hosts::HostsFile;
-use super::{Exchanger, LOOKUP, Resolve, ResolveError, SetupError, absolute, literal, written};
+use super::{
+    Exchanger, LOOKUP, Resolve, ResolveError, SetupError, Word, absolute, authentic, literal,
+    written,
+};
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
@@ -10,7 +13,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(test)]
@@ -34,13 +37,15 @@ const MOST_RECORDS: usize = 100;
 pub(super) struct Dns {
     resolver: TokioResolver,
     hosts: HostsFile,
+    /// Whose word on DNSSEC counts.
+    trusted: Vec<SocketAddr>,
     /// Of one lookup.
     limit: Duration,
 }
 
 impl Dns {
     /// These, and no search list.
-    pub(super) fn of(servers: &[SocketAddr]) -> Result<Self, SetupError> {
+    pub(super) fn of(servers: &[SocketAddr], word: Word) -> Result<Self, SetupError> {
         let servers = servers.iter().map(|server| {
             // RFC 7766 section 5: TCP where an answer is truncated.
             let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut way| {
@@ -50,19 +55,29 @@ impl Dns {
             NameServerConfig::new(server.ip(), true, connections.into())
         });
         let config = ResolverConfig::from_name_servers(servers.collect());
-        Self::new(config, ResolverOpts::default(), HostsFile::system())
+        Self::new(config, ResolverOpts::default(), HostsFile::system(), word)
     }
 
     pub(super) fn new(
         config: ResolverConfig,
         mut options: ResolverOpts,
         hosts: HostsFile,
+        word: Word,
     ) -> Result<Self, SetupError> {
         if config.name_servers().is_empty() {
             return Err(SetupError {
                 reason: "there is no DNS server to ask: name one".into(),
             });
         }
+        let port = |server: &NameServerConfig| server.connections.first().map(|way| way.port);
+        let trusted = match word {
+            Word::Trusted => config
+                .name_servers()
+                .iter()
+                .filter_map(|server| Some(SocketAddr::new(server.ip, port(server)?)))
+                .collect(),
+            Word::Untrusted => Vec::new(),
+        };
         // Our own look at the file is before it, and knows when it changes.
         options.use_hosts_file = ResolveHosts::Never;
         options.cache_size = MOST_ANSWERS;
@@ -77,6 +92,7 @@ impl Dns {
         Ok(Self {
             resolver,
             hosts,
+            trusted,
             limit: LOOKUP,
         })
     }
@@ -151,19 +167,7 @@ impl Dns {
     async fn mail(&self, domain: &str, name: Name) -> Result<Vec<Exchanger>, ResolveError> {
         let lookup = self.resolver.lookup(name, RecordType::MX).await;
         let lookup = lookup.map_err(|error| meaning(domain, "MX record", &error))?;
-        let exchangers: Vec<Exchanger> = lookup
-            .answers()
-            .iter()
-            .filter_map(|record| match &record.data {
-                RData::MX(exchanger) => Some(Exchanger {
-                    preference: exchanger.preference,
-                    // RFC 7505 section 3: the root is the null MX.
-                    host: written(&exchanger.exchange),
-                }),
-                _ => None,
-            })
-            .take(MOST_RECORDS)
-            .collect();
+        let exchangers = among(lookup.answers());
         some(exchangers, domain, "MX record")
     }
 
@@ -210,6 +214,32 @@ impl Resolve for Dns {
         let asked = absolute(name).ok_or_else(|| unknown(name))?;
         self.limited(name, self.strings(name, asked)).await
     }
+
+    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+        if self.trusted.is_empty() {
+            return None;
+        }
+        let name = absolute(domain)?;
+        let records = authentic::records(&self.trusted, &name, RecordType::MX);
+        let records = timeout(self.limit, records).await.ok().flatten()?;
+        Some(among(&records))
+    }
+}
+
+/// The MX records among these.
+fn among(records: &[Record]) -> Vec<Exchanger> {
+    records
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::MX(exchanger) => Some(Exchanger {
+                preference: exchanger.preference,
+                // RFC 7505 section 3: the root is the null MX.
+                host: written(&exchanger.exchange),
+            }),
+            _ => None,
+        })
+        .take(MOST_RECORDS)
+        .collect()
 }
 
 /// What two families have to say together. One that has addresses decides; else one that could not

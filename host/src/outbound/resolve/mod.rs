@@ -1,6 +1,7 @@
 //! Names to addresses, and domains to mail exchangers (RFC 5321 section 5.1).
 //!
 //! ```text
+//!   authentic  asking what counts only if DNSSEC proves it
 //!   dns      asking DNS servers, and what their answers mean
 //!   hosts    the system's file of names
 //!   system   what the system is configured to ask, and what it knows beside DNS
@@ -12,6 +13,7 @@
 //!
 //! Not here: which exchanger is tried first, and what a null MX means (`relay`).
 
+mod authentic;
 mod dns;
 mod hosts;
 mod system;
@@ -91,6 +93,14 @@ pub trait Resolve: Send + Sync {
             reason: "nobody is asked for TXT records".to_owned(),
         })
     }
+
+    /// The MX records of a domain, as far as DNSSEC proves them; none if it proves that there are none.
+    /// `None`: it proves nothing, or nobody is asked whose word on that counts.
+    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+        // Who knows nothing of DNSSEC proves nothing.
+        let _ = domain;
+        None
+    }
 }
 
 /// Why names cannot be looked up at all.
@@ -98,6 +108,15 @@ pub trait Resolve: Send + Sync {
 #[error("cannot set up name resolution: {reason}")]
 pub struct SetupError {
     reason: String,
+}
+
+/// What the word of DNS servers is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// They check DNSSEC, and nobody can come between: what they call authentic is.
+    Trusted,
+    /// An answer is an answer.
+    Untrusted,
 }
 
 /// As the system does: its hosts file, the DNS servers of `/etc/resolv.conf`, and last its own
@@ -108,8 +127,8 @@ pub struct SetupError {
 /// # Errors
 ///
 /// [`SetupError`].
-pub fn system() -> Result<Arc<dyn Resolve>, SetupError> {
-    Ok(Arc::new(system::System::new()?))
+pub fn system(word: Word) -> Result<Arc<dyn Resolve>, SetupError> {
+    Ok(Arc::new(system::System::new(word)?))
 }
 
 /// These DNS servers and the system's hosts file, nothing else.
@@ -117,8 +136,8 @@ pub fn system() -> Result<Arc<dyn Resolve>, SetupError> {
 /// # Errors
 ///
 /// [`SetupError`], also where there is no server.
-pub fn servers(servers: &[SocketAddr]) -> Result<Arc<dyn Resolve>, SetupError> {
-    Ok(Arc::new(dns::Dns::of(servers)?))
+pub fn servers(servers: &[SocketAddr], word: Word) -> Result<Arc<dyn Resolve>, SetupError> {
+    Ok(Arc::new(dns::Dns::of(servers, word)?))
 }
 
 /// The address that a name is, where it is one.

@@ -3,7 +3,7 @@
 use super::dns::{Dns, unanswered};
 use super::hosts::HostsFile;
 use super::watched::Watched;
-use super::{Exchanger, LOOKUP, Resolve, ResolveError, SetupError, ascii, literal};
+use super::{Exchanger, LOOKUP, Resolve, ResolveError, SetupError, Word, ascii, literal};
 use async_trait::async_trait;
 use hickory_resolver::system_conf::parse_resolv_conf;
 use std::net::IpAddr;
@@ -22,19 +22,25 @@ pub(super) struct System {
 
 impl System {
     /// As configured now.
-    pub(super) fn new() -> Result<Self, SetupError> {
-        Ok(Self::at(Path::new(RESOLV_CONF)))
+    pub(super) fn new(word: Word) -> Result<Self, SetupError> {
+        Ok(Self::at(Path::new(RESOLV_CONF), word))
     }
 
     /// With this `resolv.conf`.
-    pub(super) fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path, word: Word) -> Self {
+        let read: fn(Vec<u8>) -> Option<Dns> = match word {
+            Word::Trusted => |octets| read(octets, Word::Trusted),
+            Word::Untrusted => |octets| read(octets, Word::Untrusted),
+        };
         Self {
-            dns: Watched::new(path, |octets| {
-                let (config, options) = parse_resolv_conf(octets).ok()?;
-                Dns::new(config, options, HostsFile::system()).ok()
-            }),
+            dns: Watched::new(path, read),
         }
     }
+}
+
+fn read(octets: Vec<u8>, word: Word) -> Option<Dns> {
+    let (config, options) = parse_resolv_conf(octets).ok()?;
+    Dns::new(config, options, HostsFile::system(), word).ok()
 }
 
 #[async_trait]
@@ -92,6 +98,13 @@ impl Resolve for System {
                 name,
                 format!("{RESOLV_CONF} names no DNS server to ask for TXT records"),
             )),
+        }
+    }
+
+    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+        match &*self.dns.current() {
+            Some(dns) => dns.proven_exchangers(domain).await,
+            None => None,
         }
     }
 }

@@ -82,7 +82,7 @@ impl Server {
 
     /// Who asks it, and knows no hosts file.
     fn dns(&self) -> Dns {
-        Dns::of(&[self.address])
+        Dns::of(&[self.address], Word::Trusted)
             .unwrap()
             .with_hosts("/nonexistent/hosts".as_ref())
     }
@@ -110,6 +110,9 @@ fn answer(
     let mut response = Message::response(request.metadata.id, request.metadata.op_code);
     response.metadata.recursion_desired = true;
     response.metadata.recursion_available = true;
+    // RFC 6840 section 5.7: it is told to who asks for it, here for all but what says otherwise.
+    response.metadata.authentic_data =
+        request.metadata.authentic_data && !name.contains("unsigned");
     response.add_query(query.clone());
     match says {
         Truncated(_) if way == "UDP" => response.metadata.truncation = true,
@@ -468,7 +471,7 @@ async fn without_servers_in_resolv_conf_addresses_are_left_to_the_system() {
             Some(text) => fs::write(&path, text).unwrap(),
             None => assert!(!path.exists()),
         }
-        let system = System::at(&path);
+        let system = System::at(&path, Word::Untrusted);
         assert_eq!(
             system.addresses("192.0.2.1").await,
             Ok(vec![ip("192.0.2.1")])
@@ -482,7 +485,63 @@ async fn without_servers_in_resolv_conf_addresses_are_left_to_the_system() {
 
 #[test]
 fn servers_must_be_named() {
-    assert!(servers(&[]).is_err());
-    assert!(servers(&["192.0.2.53:53".parse().unwrap()]).is_ok());
-    assert!(system().is_ok());
+    assert!(servers(&[], Word::Untrusted).is_err());
+    assert!(servers(&["192.0.2.53:53".parse().unwrap()], Word::Untrusted).is_ok());
+    assert!(system(Word::Trusted).is_ok());
+}
+
+#[tokio::test]
+async fn r8689_4_2_1_only_what_a_trusted_server_calls_authentic_is_proven() {
+    let server = Server::start(vec![
+        (
+            "signed.example.",
+            RecordType::MX,
+            Records(vec![
+                ("signed.example.", mx(20, "B.example.")),
+                ("signed.example.", mx(10, "a.example.")),
+            ]),
+        ),
+        (
+            "large.example.",
+            RecordType::MX,
+            Truncated(vec![("large.example.", mx(10, "a.example."))]),
+        ),
+        (
+            "unsigned.example.",
+            RecordType::MX,
+            Records(vec![("unsigned.example.", mx(10, "a.example."))]),
+        ),
+        ("none.example.", RecordType::MX, Nothing),
+        (
+            "null.example.",
+            RecordType::MX,
+            Records(vec![("null.example.", mx(0, "."))]),
+        ),
+        (
+            "forged.example.",
+            RecordType::MX,
+            Code(ResponseCode::ServFail),
+        ),
+    ])
+    .await;
+    let dns = server.dns();
+    for (domain, expected) in [
+        (
+            "signed.example",
+            Some(vec![exchanger(20, "b.example"), exchanger(10, "a.example")]),
+        ),
+        ("large.example", Some(vec![exchanger(10, "a.example")])),
+        ("unsigned.example", None),
+        ("none.example", Some(vec![])),
+        ("null.example", Some(vec![exchanger(0, "")])),
+        ("forged.example", None),
+        ("not a name", None),
+    ] {
+        assert_eq!(dns.proven_exchangers(domain).await, expected, "{domain}");
+    }
+    // Whose word does not count is not even asked.
+    let asked = server.asked().len();
+    let untrusted = Dns::of(&[server.address], Word::Untrusted).unwrap();
+    assert_eq!(untrusted.proven_exchangers("signed.example").await, None);
+    assert_eq!(server.asked().len(), asked);
 }

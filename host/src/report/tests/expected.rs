@@ -348,3 +348,50 @@ Last-Attempt-Date: Fri, 14 Sep 2001 01:46:50 +0000
     );
     assert_eq!(String::from_utf8_lossy(&parts[1].body), programs);
 }
+
+#[test]
+fn r2852_4_what_was_not_delivered_in_time_is_told_with_5_4_7() {
+    let late = Attempt {
+        route: "smarthost".into(),
+        status: Some((5, 4, 7)),
+        text: "not delivered by 2001-09-09T01:47:40Z, the time that its sender gave".into(),
+        at: at(60),
+        ..Attempt::default()
+    };
+    let failed = notice(NoticeKind::Failed, "bob@example.net", late.clone());
+    let parameters = Parameters {
+        ret: Some(Ret::Headers),
+        ..Parameters::default()
+    };
+    let report = composed(
+        &owed(parameters.clone(), ORIGINAL.len(), vec![failed]),
+        &[None],
+        &Original::Beginning(ORIGINAL.into()),
+    );
+    let report = text(&report);
+    for part in [
+        "Action: failed\r\nStatus: 5.4.7\r\n",
+        "the time that its sender gave",
+        "it was not to arrive any later",
+    ] {
+        // However the lines are folded.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&report).contains(&words(part)), "{part}: {report}");
+    }
+    // Mode N: a delay.
+    let delayed = Attempt {
+        status: Some((4, 4, 7)),
+        ..late
+    };
+    let delayed = notice(NoticeKind::Delayed, "bob@example.net", delayed);
+    let report = composed(
+        &owed(parameters, ORIGINAL.len(), vec![delayed]),
+        &[None],
+        &Original::Beginning(ORIGINAL.into()),
+    );
+    let report = text(&report);
+    assert!(
+        report.contains("Action: delayed\r\nStatus: 4.4.7\r\n"),
+        "{report}"
+    );
+}

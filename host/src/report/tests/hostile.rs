@@ -265,6 +265,7 @@ fn any_notice() -> impl Strategy<Value = Notice> {
         NoticeKind::Delayed,
         NoticeKind::Delivered,
         NoticeKind::Relayed,
+        NoticeKind::Expanded,
     ]);
     let orcpt = prop::option::of((any::<String>(), any::<String>()));
     (kind, any::<String>(), orcpt, any_attempt()).prop_map(|(kind, mailbox, orcpt, attempt)| {

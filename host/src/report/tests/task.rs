@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::alarm::Alarm;
+use crate::alias::Aliases;
 use crate::relay::Retry;
 use crate::route::{Delivery, DomainPattern, Route, Routes};
 use crate::spool::{Access, Filter, Outcome, Settlement, Spool, SpoolError, Sqlite, State, Wanted};
@@ -208,6 +209,78 @@ async fn r6409_8_5_a_report_is_signed_where_its_domain_has_a_key() {
     assert!(rest.starts_with("Mail Delivery System"));
     let detail = desk.spool.show(&id).await.unwrap();
     assert!(detail.facts.unwrap().signed);
+}
+
+#[tokio::test]
+async fn r3461_5_2_7_an_alias_of_several_is_answered_by_an_expanded_report() {
+    let desk = Desk::new(&[("*", Delivery::Discard)]);
+    let mailboxes = ["info@example.org", "bob@example.net", "eve@example.net"];
+    let mut new = crate::spool::tests::message(&*desk.spool, "a-1", &mailboxes, MAIL).await;
+    new.recipients[0].state = crate::spool::NewState::Expanded(2);
+    desk.spool.append(new).await.unwrap();
+    assert_eq!(desk.pay().await, 1);
+    let (id, _, mailbox, ..) = &desk.reports().await[0];
+    assert_eq!(mailbox, "alice@example.org");
+    let content = desk.content(id).await;
+    for part in [
+        "Subject: Passed on to several mailboxes: info@example.org\r\n",
+        "Final-Recipient: rfc822; info@example.org\r\nAction: expanded\r\nStatus: 2.1.5\r\n",
+        "text/rfc822-headers",
+    ] {
+        assert!(content.contains(part), "{part}: {content}");
+    }
+    // Not about the others.
+    assert_eq!(content.matches("Final-Recipient").count(), 1);
+    assert!(desk.spool.show("a-1").await.is_ok());
+}
+
+#[tokio::test]
+async fn r6409_8_7_a_report_to_an_alias_goes_to_whom_it_stands_for() {
+    let mut desk = Desk::new(&[("*", Delivery::Discard)]);
+    let entries = crate::alias::file::read("sales@example.org: carol, dave@example.net").entries;
+    let aliases = Arc::new(Aliases::new(entries));
+    desk.reports.aliases = Arc::new(move || Arc::clone(&aliases));
+    desk.fail("a-1", "sales@example.org", &["bob@example.net"], MAIL)
+        .await;
+    desk.pay().await;
+    let all = desk.spool.list(&Filter::default(), None, 10).await.unwrap();
+    let to: Vec<_> = all[0]
+        .recipients
+        .iter()
+        .map(|one| one.mailbox.as_str())
+        .collect();
+    assert_eq!(to, ["carol@example.org", "dave@example.net"]);
+    let content = desk.content(&all[0].id).await;
+    assert!(content.contains("To: <sales@example.org>\r\n"), "{content}");
+}
+
+#[tokio::test]
+async fn postmaster_gets_copies_of_failures_without_the_text() {
+    let mut desk = Desk::new(&[("*", Delivery::Discard)]);
+    let reporter = Arc::new(Reporter {
+        copies: true,
+        ..Reporter::new("mail.example.org")
+    });
+    let from = reporter.from.clone();
+    desk.reports.reporter = Arc::new(move || Arc::clone(&reporter));
+    desk.fail("a-1", "alice@example.org", &["bob@example.net"], MAIL)
+        .await;
+    desk.pay().await;
+    let reports = desk.reports().await;
+    let to: Vec<_> = reports.iter().map(|one| one.2.as_str()).collect();
+    assert_eq!(to, ["alice@example.org", &from]);
+    let report = desk.content(&reports[0].0).await;
+    assert!(report.contains("\r\nHello\r\n"), "{report}");
+    let copy = desk.content(&reports[1].0).await;
+    assert!(
+        copy.contains("text/rfc822-headers") && copy.contains("Action: failed"),
+        "{copy}"
+    );
+    assert!(!copy.contains("Hello"), "{copy}");
+    // Not of what is his own, and not of what did not fail.
+    desk.fail("a-2", &from, &["bob@example.net"], MAIL).await;
+    desk.pay().await;
+    assert_eq!(desk.reports().await.len(), 3);
 }
 
 #[tokio::test]
