@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "interop"))
 
 from harness import Failure, binary, expect, fields, run  # noqa: E402
 
-MECHANISMS = ("NTLM", "LOGIN", "PLAIN")
+MECHANISMS = ("NTLM", "LOGIN", "SCRAM-SHA-256-PLUS")
 MESSAGE = """From: Alice <alice@demo.example>
 To: Bob <bob@demo.example>
 Subject: submitted with AUTH {mechanism}

@@ -118,6 +118,8 @@ pub struct ListenerState {
     pub client_authorities: Option<PathBuf>,
     mechanisms_by_default: bool,
     relay_certificates: bool,
+    /// There is no AUTH: `networks` may relay.
+    open: bool,
     required: bool,
     networks: Option<Vec<IpNet>>,
     relay_networks: Vec<IpNet>,
@@ -141,6 +143,7 @@ impl ListenerState {
             client_authorities: listener.client_authorities.clone().filter(|_| asks),
             mechanisms_by_default: listener.mechanisms_by_default,
             relay_certificates: listener.relay_certificates && asks,
+            open: listener.auth == ListenerAuth::Off,
             implicit: listener.tls == ListenerTls::Implicit,
             starttls: listener.tls == ListenerTls::Starttls,
             required: listener.auth == ListenerAuth::Required,
@@ -217,7 +220,7 @@ impl ListenerState {
     pub fn trusts(&self, peer: IpAddr, verified: bool) -> bool {
         (self.relay_certificates && verified)
             || contains(&self.relay_networks, peer)
-            || (self.template.mechanisms.is_empty()
+            || (self.open
                 && self
                     .networks
                     .as_ref()
@@ -395,6 +398,93 @@ fn base36(mut number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::users::FileUsers;
+
+    /// The first listener of a configuration with these lines.
+    fn listener(lines: &str) -> ListenerState {
+        let text = format!("hostname = \"mail.example.org\"\n[[listener]]\n{lines}\n");
+        let loaded = Config::read(std::path::Path::new("/etc/pillarbox.toml"), &text);
+        let config = loaded.config.unwrap();
+        ListenerState::new(&config, &config.listeners[0])
+    }
+
+    const HASH: &str = "password = \"$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
+    const KEYS: &str = "scram-sha-256 = \"SCRAM-SHA-256$15000:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
+
+    /// What is offered to these users, each given by the lines of his verifiers.
+    fn offered(listener: &ListenerState, users: &[&[&str]]) -> Vec<Wire> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.toml");
+        let text: String = users
+            .iter()
+            .enumerate()
+            .map(|(number, lines)| {
+                format!("[[user]]\nname = \"u{number}\"\n{}\n", lines.join("\n"))
+            })
+            .collect();
+        std::fs::write(&path, text).unwrap();
+        listener.mechanisms(&FileUsers::new(&path))
+    }
+
+    #[test]
+    fn r4954_3_a_what_no_user_can_use_is_not_offered() {
+        let usual = listener("");
+        let (plus, scram) = (Wire::ScramSha256Plus, Wire::ScramSha256);
+        let (login, plain) = (Wire::Login, Wire::Plain);
+        let all = [plus, scram, Wire::Ntlm, login, plain];
+        assert_eq!(offered(&usual, &[]), all, "nobody to be shut out");
+        // A file of an earlier version goes on as it was.
+        let nt = "nt = \"00000000000000000000000000000000\"";
+        assert_eq!(offered(&usual, &[&[HASH, nt], &[HASH]]), all[2..]);
+        // By default SCRAM waits for all who can log in.
+        assert_eq!(offered(&usual, &[&[HASH, KEYS], &[HASH]]), [login, plain]);
+        let complete = [plus, scram, login, plain];
+        assert_eq!(offered(&usual, &[&[HASH, KEYS], &[KEYS]]), complete);
+        let others: [&[&str]; 3] = [
+            &[HASH, KEYS],
+            &[HASH, "disabled = true"],
+            &["certificates = [\"subject:CN=a\"]"],
+        ];
+        assert_eq!(offered(&usual, &others), complete);
+        // By name it is offered once somebody can use it.
+        let named = listener("mechanisms = [\"scram-sha-256\", \"plain\"]");
+        assert_eq!(offered(&named, &[&[HASH, KEYS], &[HASH]]), [scram, plain]);
+        assert_eq!(offered(&named, &[&[HASH]]), [plain]);
+    }
+
+    #[test]
+    fn r2195_2_b_cram_md5_is_offered_where_some_user_has_the_states() {
+        let listener = listener("mechanisms = [\"cram-md5\", \"plain\"]");
+        let states = format!("cram-md5 = \"{}\"", "0".repeat(64));
+        let both = [Wire::CramMd5, Wire::Plain];
+        assert_eq!(offered(&listener, &[&[HASH, &states], &[HASH]]), both);
+        assert_eq!(offered(&listener, &[&[HASH, KEYS]]), [Wire::Plain]);
+    }
+
+    #[test]
+    fn r6409_3_3_a_certificate_relays_only_where_it_may() {
+        let peer = "192.0.2.7".parse().unwrap();
+        let asked = "client-certificate = \"asked\"\nclient-authorities = \"ca.pem\"\n";
+        let relays = listener(&format!("{asked}relay-certificates = true"));
+        assert!(relays.trusts(peer, true) && !relays.trusts(peer, false));
+        // R6409-4.3
+        assert!(!relays.requires_authentication(peer, true));
+        assert!(relays.requires_authentication(peer, false));
+        let asks = listener(asked);
+        assert!(!asks.trusts(peer, true) && asks.requires_authentication(peer, true));
+        let without = listener("relay-certificates = true");
+        assert!(!without.trusts(peer, true) && without.requires_authentication(peer, true));
+    }
+
+    #[test]
+    fn r6409_3_3_networks_relay_only_without_auth() {
+        let peer = "192.0.2.7".parse().unwrap();
+        let lines = "networks = [\"192.0.2.0/24\"]\ntls = \"none\"\naddress = \"127.0.0.1:1\"\n";
+        assert!(listener(&format!("{lines}auth = \"off\"")).trusts(peer, false));
+        // No mechanism can be used here, which is not the same.
+        let stuck = format!("{lines}auth = \"optional\"\nmechanisms = [\"scram-sha-256-plus\"]");
+        assert!(!listener(&stuck).trusts(peer, false));
+    }
 
     #[test]
     fn base36_is_short_and_ordered() {

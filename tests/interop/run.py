@@ -15,6 +15,7 @@ for name in list(os.environ):
 
 import exchangers  # noqa: F401  (importing registers the cases)
 import harness
+import mechanisms  # noqa: F401
 import microsoft  # noqa: F401
 import ntlm  # noqa: F401
 import relays  # noqa: F401

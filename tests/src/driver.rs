@@ -74,7 +74,7 @@ pub trait ServerSessions {
     ) -> Result<Self::Session, String>;
 }
 
-/// What every handshake of a transcript yields.
+/// What every handshake of a transcript yields that does not say otherwise.
 pub fn facts() -> TlsFacts {
     TlsFacts {
         version: "TLSv1.3".into(),
@@ -92,6 +92,8 @@ pub struct Driver<S: ServerSessions> {
     origin: Option<(Settings, Peer)>,
     facts: Option<TlsFacts>,
     identity: Option<String>,
+    /// What handshakes yield.
+    handshake: TlsFacts,
     /// Octets that were not consumed.
     buffer: Vec<u8>,
     events: VecDeque<Event>,
@@ -111,6 +113,7 @@ impl<S: ServerSessions> Driver<S> {
             origin: None,
             facts: None,
             identity: None,
+            handshake: facts(),
             buffer: Vec::new(),
             events: VecDeque::new(),
             asked: false,
@@ -270,13 +273,14 @@ impl<S: ServerSessions> Driver<S> {
 }
 
 impl<S: ServerSessions> Player for Driver<S> {
-    fn start(&mut self, settings: &Settings, peer: &Peer) -> Result<(), String> {
+    fn start(&mut self, settings: &Settings, peer: &Peer, facts: &TlsFacts) -> Result<(), String> {
         use pillarbox_protocol::contract::server::TlsPolicy;
         self.origin = Some((settings.clone(), peer.clone()));
+        self.handshake = facts.clone();
         self.session = Some(self.sessions.start(settings, peer)?);
         if settings.tls == TlsPolicy::Established {
-            self.facts = Some(facts());
-            let progress = self.session()?.secured(facts())?;
+            self.facts = Some(facts.clone());
+            let progress = self.session()?.secured(facts.clone())?;
             self.carry_out(progress, 0)?;
         }
         let progress = self.session()?.open()?;
@@ -315,8 +319,9 @@ impl<S: ServerSessions> Player for Driver<S> {
 
     fn secure(&mut self) -> Result<(), String> {
         self.deaf = false;
-        self.facts = Some(facts());
-        let progress = self.session()?.secured(facts())?;
+        let facts = self.handshake.clone();
+        self.facts = Some(facts.clone());
+        let progress = self.session()?.secured(facts)?;
         self.carry_out(progress, 0)?;
         self.offer()
     }

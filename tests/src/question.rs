@@ -4,6 +4,14 @@
 //! Q: password USER PASSWORD          A: granted IDENTITY
 //! Q: password USER PASSWORD as WHOM  A: refused | disabled | unavailable
 //! Q: ntlm DOMAIN\USER                A: as above
+//! Q: cram-md5 USER DIGEST            A: as above
+//! Q: scram-first MECHANISM USER      A: scram SALT-IN-BASE64 ITERATIONS, or refused and so on
+//! Q: scram-first MECHANISM USER as WHOM
+//! Q: scram-final PROOF-IN-BASE64 MESSAGES
+//!                                    A: signed IDENTITY SIGNATURE-IN-BASE64, or as above
+//! Q: token MECHANISM TOKEN of USER as WHOM
+//!                                    A: as above; what is empty is left out, with its word
+//! Q: external WHOM                   A: as above
 //! Q: sender REVERSE-PATH             A: accepted | unavailable | rejected 550 5.7.1 not permitted
 //! Q: recipient MAILBOX               A: as above
 //! Q: store                           A: stored | unavailable | rejected 452 4.3.1 full
@@ -15,26 +23,45 @@
 use crate::escape::{Pattern, written};
 use pillarbox_protocol::contract::server::{Answer, Question};
 use pillarbox_protocol::contract::{
-    BodyType, Dismissal, DsnReturn, Envelope, ForwardPath, Notify, Reply,
+    BodyType, Dismissal, DsnReturn, Envelope, ForwardPath, Notify, Reply, ScramSalt,
 };
+use pillarbox_protocol::smtp::base64;
 
 /// A question in one line.
 pub fn text(question: &Question) -> String {
     match question {
         Question::Password(check) => {
             let password = written(&check.password);
-            let mut text = format!("password {} {password}", check.user);
-            if !check.authorization.is_empty() {
-                text.push_str(" as ");
-                text.push_str(&check.authorization);
-            }
-            text
+            let text = format!("password {} {password}", check.user);
+            with(text, "as", &check.authorization)
         }
+        Question::CramMd5(check) => format!("cram-md5 {} {}", check.user, check.digest),
+        Question::ScramFirst(start) => {
+            let text = format!("scram-first {} {}", start.mechanism.name(), start.user);
+            with(text, "as", &start.authorization)
+        }
+        Question::ScramFinal(proof) => {
+            let octets = base64::encode(&proof.proof);
+            format!("scram-final {octets} {}", proof.messages)
+        }
+        Question::Token(check) => {
+            let text = format!("token {} {}", check.mechanism.name(), check.token);
+            with(with(text, "of", &check.user), "as", &check.authorization)
+        }
+        Question::External(identity) => format!("external {identity}").trim_end().into(),
         Question::Ntlm(response) => format!("ntlm {}\\{}", response.domain, response.user),
         Question::Sender(reverse_path, _) => format!("sender {reverse_path}").trim_end().into(),
         Question::Recipient(path) => format!("recipient {}", path.mailbox),
         Question::Store(_) => "store".into(),
-        other => format!("{other:?}"),
+    }
+}
+
+/// The text with a word and what it says, if that is not empty.
+fn with(text: String, word: &str, what: &str) -> String {
+    if what.is_empty() {
+        text
+    } else {
+        format!("{text} {word} {what}")
     }
 }
 
@@ -53,6 +80,19 @@ pub fn answer(written: &str) -> Result<Answer, String> {
     let (kind, rest) = written.split_once(' ').unwrap_or((written, ""));
     Ok(match kind {
         "granted" => Answer::Granted(rest.into(), Vec::new()),
+        "signed" => {
+            let (identity, signature) = rest.split_once(' ').ok_or("a signature is missing")?;
+            Answer::Granted(identity.into(), decoded(signature)?)
+        }
+        "scram" => {
+            let (salt, iterations) = rest.split_once(' ').ok_or("iterations are missing")?;
+            Answer::Scram(ScramSalt {
+                salt: decoded(salt)?,
+                iterations: iterations
+                    .parse()
+                    .map_err(|_| format!("{iterations} is no number"))?,
+            })
+        }
         "refused" => Answer::Refused,
         "disabled" => Answer::Disabled,
         "unprepared" => Answer::Unprepared,
@@ -62,6 +102,10 @@ pub fn answer(written: &str) -> Result<Answer, String> {
         "rejected" => Answer::Rejected(reply(rest)?),
         _ => return Err(format!("no answer: {written}")),
     })
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>, String> {
+    base64::decode(text.as_bytes()).ok_or_else(|| format!("{text} is not base64"))
 }
 
 /// `550 5.1.1 text` as a reply of one line.

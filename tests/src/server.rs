@@ -3,10 +3,11 @@
 
 use crate::escape::{Pattern, lines_fit, written};
 use crate::question;
-use crate::settings::settings;
+use crate::settings::{facts, settings};
 use crate::transcript::{Mismatch, Step, Transcript};
 use pillarbox_protocol::contract::server::{Answer, Peer, Question, Settings};
-use pillarbox_protocol::contract::{Dismissal, Envelope};
+use pillarbox_protocol::contract::{Dismissal, Envelope, TlsFacts};
+use pillarbox_protocol::smtp::base64;
 
 /// How the client's octets are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,13 @@ pub struct Message {
 
 /// One connection to whatever is being tested. Errors are sentences.
 pub trait Player {
-    /// Begins: with `settings`, from `peer`; for implicit TLS after the handshake.
+    /// Begins: with `settings`, from `peer`; for implicit TLS after the handshake. `facts` are what
+    /// handshakes yield.
     ///
     /// # Errors
     ///
     /// The session cannot begin.
-    fn start(&mut self, settings: &Settings, peer: &Peer) -> Result<(), String>;
+    fn start(&mut self, settings: &Settings, peer: &Peer, facts: &TlsFacts) -> Result<(), String>;
 
     /// Gives octets to the session, at once or one by one. After `StartTls` or `Closed` what is
     /// left of them is dropped.
@@ -106,9 +108,10 @@ pub fn play(
     feeding: Feeding,
 ) -> Result<(), Mismatch> {
     let (settings, peer) = settings(transcript)?;
+    let facts = facts(transcript)?;
     let first = transcript.steps.first().map_or(1, |(line, _)| *line);
     player
-        .start(&settings, &peer)
+        .start(&settings, &peer, &facts)
         .map_err(|text| Mismatch::new(first, text))?;
     let mut stage = Stage {
         player,
@@ -129,6 +132,7 @@ pub fn play(
                 stage.send(&together)
             }
             Step::ClientSays(octets) => stage.send(octets),
+            Step::ClientProves(message) => stage.prove(message),
             Step::Content(_) if index < compared_until => Ok(()),
             Step::Content(_) => {
                 let lines: Vec<&str> = transcript.steps[index..]
@@ -158,7 +162,9 @@ fn segment(steps: &[(usize, Step)], index: usize, first: &[u8]) -> (Vec<u8>, usi
     for (offset, (_, step)) in steps[index + 1..].iter().enumerate() {
         match step {
             Step::ClientSays(octets) => together.extend_from_slice(octets),
-            Step::Tls | Step::Dismiss(_) => return (together, index + 1 + offset),
+            Step::Tls | Step::Dismiss(_) | Step::ClientProves(_) => {
+                return (together, index + 1 + offset);
+            }
             _ => {}
         }
     }
@@ -192,6 +198,20 @@ impl Stage<'_> {
             Some(Event::Closed) => Err("the session has closed".into()),
             _ => self.player.send(octets, self.feeding),
         }
+    }
+
+    /// Sends a message whose nonce is that of the last challenge, in base64.
+    fn prove(&mut self, message: &str) -> Result<(), String> {
+        let challenge = self.reply.last().and_then(|line| line.get(4..));
+        let challenge = challenge.and_then(base64::decode).unwrap_or_default();
+        let challenge = String::from_utf8_lossy(&challenge);
+        let nonce = challenge
+            .split(',')
+            .find_map(|attribute| attribute.strip_prefix("r="))
+            .ok_or("the last reply is no server-first-message")?;
+        let message = message.replace("<nonce>", nonce);
+        let line = base64::encode(message.as_bytes()) + "\r\n";
+        self.send(line.as_bytes())
     }
 
     /// Takes what has come, up to an event that is not octets. With `wanted` at least a line.

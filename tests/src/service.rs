@@ -6,8 +6,8 @@
 
 use crate::server::{Event, Feeding, Player};
 use crate::settings::USER;
-use pillarbox_protocol::contract::Dismissal;
 use pillarbox_protocol::contract::server::{Admission, Answer, BareLf, Peer, Settings, TlsPolicy};
+use pillarbox_protocol::contract::{Dismissal, TlsFacts};
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -255,7 +255,7 @@ impl<'a> SocketPlayer<'a> {
 }
 
 impl Player for SocketPlayer<'_> {
-    fn start(&mut self, settings: &Settings, _: &Peer) -> Result<(), String> {
+    fn start(&mut self, settings: &Settings, _: &Peer, _: &TlsFacts) -> Result<(), String> {
         let address = self.services.address(settings)?;
         let source = self.services.source();
         let stream = connect(source, address).map_err(|error| error.to_string())?;

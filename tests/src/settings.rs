@@ -1,10 +1,11 @@
 //! What a server transcript's `@` lines mean.
 
+use crate::driver;
 use crate::transcript::{Mismatch, Step, Transcript};
-use pillarbox_protocol::contract::Mechanism;
 use pillarbox_protocol::contract::server::{
     Admission, BareLf, Extensions, Peer, Settings, TlsPolicy,
 };
+use pillarbox_protocol::contract::{Mechanism, TlsFacts};
 
 /// The user, and the only one, whom the ordinary service knows.
 pub const USER: (&str, &str) = ("alice", "secret");
@@ -28,10 +29,13 @@ pub fn ordinary(transcript: &Transcript) -> bool {
         "max-size",
         "max-recipients",
     ];
+    const ORDINARY: [&str; 4] = ["LOGIN", "NTLM", "PLAIN", "none"];
     let grant = format!("password {} {}", USER.0, USER.1);
     let settings = transcript.settings.iter().all(|(_, key, value)| {
         KEYS.contains(&key.as_str())
             && !(key == "tls" && value.starts_with("required"))
+            // For more of them USER would need verifiers whose salts the transcript cannot know.
+            && !(key == "mechanisms" && !value.split(' ').all(|name| ORDINARY.contains(&name)))
             // The configuration has no way to say "no limit".
             && !(key == "max-size" && value == "0")
     });
@@ -102,6 +106,27 @@ pub fn settings(transcript: &Transcript) -> Result<(Settings, Peer), Mismatch> {
     Ok((settings, peer))
 }
 
+/// What the handshakes of a transcript yield: the ordinary facts, and what its `@ facts` line
+/// changes.
+///
+/// # Errors
+///
+/// A word that is none.
+pub fn facts(transcript: &Transcript) -> Result<TlsFacts, Mismatch> {
+    let mut facts = driver::facts();
+    for (line, key, value) in &transcript.settings {
+        for word in value.split(' ').filter(|_| key == "facts") {
+            match word {
+                "verified" => facts.verified = true,
+                "TLSv1.2" => facts.version = word.into(),
+                "no-exporter" => facts.exporter = None,
+                _ => return Err(Mismatch::new(*line, format!("unknown fact {word}"))),
+            }
+        }
+    }
+    Ok(facts)
+}
+
 fn set(settings: &mut Settings, peer: &mut Peer, key: &str, value: &str) -> Result<(), String> {
     let wrong = || format!("{key} does not take {value}");
     let yes = || match value {
@@ -166,6 +191,8 @@ fn set(settings: &mut Settings, peer: &mut Peer, key: &str, value: &str) -> Resu
         "max-size" => settings.max_message_size = value.parse().map_err(|_| wrong())?,
         "max-recipients" => settings.max_recipients = value.parse().map_err(|_| wrong())?,
         "peer" => peer.address = value.into(),
+        // See `facts`.
+        "facts" => {}
         _ => return Err(format!("unknown setting {key}")),
     }
     Ok(())

@@ -10,6 +10,7 @@
 //! | `LACKS: KEYWORD` | the last EHLO reply lists no such keyword | - |
 //! | `C: line` | what the scripted client sends | what the session must send |
 //! | `c: octets` | the same, without CRLF | - |
+//! | `P: message` | a SCRAM message that is sent in base64, with the challenge's `<nonce>` | - |
 //! | `T: text` | - | what a trace shows instead of the last `C:` line |
 //! | `Q: question` | what the host is asked | - |
 //! | `A: answer` | what the host answers | - |
@@ -40,6 +41,8 @@ pub enum Step {
     Lacks(String),
     /// `C:` or `c:` as octets (server role).
     ClientSays(Vec<u8>),
+    /// `P:`.
+    ClientProves(String),
     /// `C:` as the session's own line (client role).
     Command(Pattern),
     /// `T:`.
@@ -200,6 +203,7 @@ fn step(line: &str, role: Role) -> Result<(usize, Step), String> {
         ("S", Role::Client) => Step::ServerSays(crlf(after)?),
         ("C", Role::Server) => Step::ClientSays(crlf(after)?),
         ("c", Role::Server) => Step::ClientSays(octets(after)?),
+        ("P", Role::Server) => Step::ClientProves(argument()?),
         ("s", Role::Client) => Step::ServerSays(octets(after)?),
         ("C", Role::Client) => Step::Command(Pattern::read(after)?),
         ("HAS", Role::Server) => Step::Has(argument()?),

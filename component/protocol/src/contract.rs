@@ -231,7 +231,7 @@ impl Mechanism {
 }
 
 /// The three [MS-NLMP] messages and what was parsed out of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NtlmResponse {
     /// User as sent.
     pub user: String,
@@ -249,6 +249,17 @@ pub struct NtlmResponse {
     pub challenge: Vec<u8>,
     /// AUTHENTICATE_MESSAGE.
     pub authenticate: Vec<u8>,
+}
+
+/// With challenge and response passwords can be tried out: who it is about is shown alone.
+impl core::fmt::Debug for NtlmResponse {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("NtlmResponse")
+            .field("user", &self.user)
+            .field("domain", &self.domain)
+            .field("workstation", &self.workstation)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Salt and iterations (RFC 5802 section 5.1).

@@ -34,7 +34,8 @@ const RECIPIENT: &str = "bob@demo.example";
 const MECHANISMS: [(Mechanism, &str); 3] = [
     (Mechanism::Ntlm, "NTLM"),
     (Mechanism::Login, "LOGIN"),
-    (Mechanism::Plain, "PLAIN"),
+    // Bound to the TLS channel: a proof that is good on this connection alone.
+    (Mechanism::ScramSha256Plus, "SCRAM-SHA-256-PLUS"),
 ];
 /// How long a delivery may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(20);

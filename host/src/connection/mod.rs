@@ -88,6 +88,8 @@ pub struct Connection {
     scram: Option<ScramExchange>,
     /// Who the peer is: the grant that the host gave.
     identity: Option<String>,
+    /// The grant was for a SCRAM proof: the peer may still refuse the server's signature.
+    unconfirmed: bool,
     /// The reverse-path that the session asked about last.
     reverse_path: String,
     buffer: Buffer,
@@ -188,6 +190,7 @@ async fn run(
         certificate,
         scram: None,
         identity: None,
+        unconfirmed: false,
         reverse_path: String::new(),
         buffer: Buffer::new(),
         out: Vec::new(),

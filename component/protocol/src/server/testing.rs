@@ -518,7 +518,11 @@ fn asked(question: &Question) -> String {
         Question::Sender(mailbox, _) => format!("sender <{mailbox}>"),
         Question::Recipient(path) => format!("recipient <{}>", path.mailbox),
         Question::Store(_) => "store".into(),
-        other => panic!("{other:?} is not asked yet"),
+        Question::CramMd5(check) => format!("cram-md5 {}", check.user),
+        Question::ScramFirst(start) => format!("scram-first {}", start.user),
+        Question::ScramFinal(_) => "scram-final".into(),
+        Question::Token(check) => format!("token {}", check.token),
+        Question::External(identity) => format!("external {identity}"),
     }
 }
 

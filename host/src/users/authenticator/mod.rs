@@ -148,13 +148,34 @@ impl Authenticator {
     /// The record that `user` means. R4954-4-o: names are prepared first; one that cannot be is
     /// nobody's. Records with names from before are found as they stand.
     async fn find(&self, user: &str, domain: &str) -> Result<Option<Arc<Record>>, UsersError> {
-        let Some(prepared) = prepare::name(user) else {
-            return Ok(None);
-        };
-        let mut candidates = self.names.candidates(&prepared, domain);
-        for name in self.names.candidates(user, domain) {
-            if !candidates.contains(&name) {
-                candidates.push(name);
+        match prepare::name(user) {
+            Some(prepared) => self.look_up(&[&prepared, user], domain).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same for NTLM, which has no rules for names.
+    async fn find_as_sent(
+        &self,
+        user: &str,
+        domain: &str,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        let prepared = prepare::name(user);
+        let prepared = prepared.as_deref().unwrap_or(user);
+        self.look_up(&[prepared, user], domain).await
+    }
+
+    async fn look_up(
+        &self,
+        forms: &[&str],
+        domain: &str,
+    ) -> Result<Option<Arc<Record>>, UsersError> {
+        let mut candidates = Vec::new();
+        for form in forms {
+            for name in self.names.candidates(form, domain) {
+                if !candidates.contains(&name) {
+                    candidates.push(name);
+                }
             }
         }
         let mut found = None;

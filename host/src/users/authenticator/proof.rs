@@ -45,7 +45,7 @@ impl Authenticator {
         let Some(attempt) = self.attempt(peer, user).await else {
             return Verdict::Unavailable;
         };
-        let record = match self.find(user, domain).await {
+        let record = match self.find_as_sent(user, domain).await {
             Ok(record) => record,
             Err(error) => return attempt.unavailable(&error),
         };

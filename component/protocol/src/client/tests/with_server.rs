@@ -4,12 +4,13 @@ use super::driver;
 use crate::{
     client,
     contract::{
-        ContentFacts, Envelope, Mechanism, Notify, TlsFacts,
+        ContentFacts, Envelope, Mechanism, Notify, ScramSalt, TlsFacts,
         client::{Action, Credentials, Outcome, TlsPolicy, Verdict},
         server as contract,
-        verifier::NtlmPolicy,
+        verifier::{Digest, NtlmPolicy},
     },
     environment::Fixed,
+    scram::test_vectors::hi,
     server, verifier,
 };
 use alloc::{collections::VecDeque, format, string::String, vec, vec::Vec};
@@ -25,6 +26,15 @@ struct Pair {
     failures: Vec<String>,
     /// Who the server takes the client for.
     identity: String,
+}
+
+/// Of both ends; `first` is the first octet of the channel bindings.
+fn facts_from(first: u8) -> TlsFacts {
+    TlsFacts {
+        server_end_point: Some((first..first + 32).collect()),
+        exporter: Some((first..first + 32).collect()),
+        ..facts()
+    }
 }
 
 fn facts() -> TlsFacts {
@@ -70,9 +80,46 @@ fn server_settings(mechanism: Option<Mechanism>) -> contract::Settings {
     }
 }
 
+/// What a SCRAM server keeps beside the keys.
+fn salt() -> ScramSalt {
+    ScramSalt {
+        salt: b"salt".to_vec(),
+        iterations: 4096,
+    }
+}
+
+fn digest(mechanism: Mechanism) -> Digest {
+    match mechanism {
+        Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => Digest::Sha1,
+        _ => Digest::Sha256,
+    }
+}
+
 /// One submission of `content` by user `User` with password `Password`, in calls of at most
 /// `size` octets.
 fn submit(
+    mechanism: Option<Mechanism>,
+    secret: &str,
+    envelope: &Envelope,
+    facts_of_content: &ContentFacts,
+    content: &[u8],
+    size: usize,
+) -> Pair {
+    let both = [facts(), facts()];
+    submit_over(
+        both,
+        mechanism,
+        secret,
+        envelope,
+        facts_of_content,
+        content,
+        size,
+    )
+}
+
+/// The same, over the TLS that the two ends see.
+fn submit_over(
+    [clients, servers]: [TlsFacts; 2],
     mechanism: Option<Mechanism>,
     secret: &str,
     envelope: &Envelope,
@@ -85,7 +132,7 @@ fn submit(
     settings.tls = TlsPolicy::Required;
     settings.mechanisms = mechanism.into_iter().collect();
     let mut client = client::Session::start(settings).unwrap();
-    let mut server = Server::start(mechanism);
+    let mut server = Server::start(mechanism, servers);
     let mut env = Fixed::default();
     let mut to_client = server.open();
     let mut progress = client.open(&mut env).unwrap();
@@ -116,7 +163,12 @@ fn submit(
         progress = match next {
             Some(Action::StartTls) => {
                 server.secured();
-                client.secured(facts(), &mut env).unwrap()
+                client.secured(clients.clone(), &mut env).unwrap()
+            }
+            Some(Action::Derive(salt)) => {
+                let digest = digest(mechanism.unwrap());
+                let salted = hi(digest, secret, &salt.salt, salt.iterations);
+                client.derived(&salted, &mut env).unwrap()
             }
             Some(Action::Authenticate(_)) => {
                 let credentials = Credentials {
@@ -155,10 +207,14 @@ struct Server {
     env: Fixed,
     buffer: Vec<u8>,
     content: Option<(Envelope, Vec<u8>)>,
+    facts: TlsFacts,
+    /// Of the SCRAM exchange.
+    user: String,
+    mechanism: Option<Mechanism>,
 }
 
 impl Server {
-    fn start(mechanism: Option<Mechanism>) -> Self {
+    fn start(mechanism: Option<Mechanism>, facts: TlsFacts) -> Self {
         let peer = contract::Peer {
             address: "192.0.2.7".into(),
             port: 40_000,
@@ -168,6 +224,9 @@ impl Server {
             env: Fixed::default(),
             buffer: vec![],
             content: None,
+            facts,
+            user: String::new(),
+            mechanism,
         }
     }
 
@@ -178,7 +237,9 @@ impl Server {
 
     fn secured(&mut self) {
         self.buffer.clear();
-        self.session.secured(facts(), &mut self.env).unwrap();
+        self.session
+            .secured(self.facts.clone(), &mut self.env)
+            .unwrap();
     }
 
     fn receive(&mut self, octets: &[u8], pair: &mut Pair) -> Vec<u8> {
@@ -223,7 +284,35 @@ impl Server {
     }
 
     fn answer(&mut self, question: contract::Question, pair: &mut Pair) -> contract::Answer {
+        let mut signature = vec![];
         let granted = match question {
+            contract::Question::CramMd5(check) => {
+                let key = verifier::derive_cram("Password");
+                let checked = verifier::cram_md5(&key, &check.challenge, &check.digest);
+                checked.is_ok().then_some(check.user)
+            }
+            contract::Question::ScramFirst(start) => {
+                assert_eq!(Some(start.mechanism), self.mechanism);
+                self.user = start.user;
+                return contract::Answer::Scram(salt());
+            }
+            contract::Question::ScramFinal(proof) => {
+                let digest = digest(self.mechanism.unwrap());
+                let salted = hi(digest, "Password", &salt().salt, salt().iterations);
+                let keys = verifier::derive_scram(&salted, digest);
+                verifier::scram(&keys, &proof.messages, &proof.proof)
+                    .ok()
+                    .map(|signed| {
+                        signature = signed;
+                        self.user.clone()
+                    })
+            }
+            contract::Question::Token(check) => {
+                let user = [check.user, check.authorization].concat();
+                (check.token == "Password").then_some(user)
+            }
+            // Who this is the certificate says.
+            contract::Question::External(identity) => (identity == "User").then_some(identity),
             contract::Question::Password(check) => {
                 (check.user == "User" && check.password == b"Password").then_some(check.user)
             }
@@ -233,7 +322,7 @@ impl Server {
                     require_binding: true,
                 };
                 let nt = verifier::derive_nt("Password");
-                let checked = verifier::ntlm(&nt, &response, Some(&facts()), policy);
+                let checked = verifier::ntlm(&nt, &response, Some(&self.facts), policy);
                 checked.is_ok().then_some(response.user)
             }
             contract::Question::Store(_) => {
@@ -245,7 +334,7 @@ impl Server {
         match granted {
             Some(identity) => {
                 pair.identity.clone_from(&identity);
-                contract::Answer::Granted(identity, vec![])
+                contract::Answer::Granted(identity, signature)
             }
             None => contract::Answer::Refused,
         }
@@ -256,8 +345,8 @@ const CONTENT: &[u8] = b"From: a@example.org\r\nDate: Thu, 2 Jan 2025 03:04:05 +
     Message-ID: <1@example.org>\r\nSubject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend";
 
 #[test]
-fn ox_c_3_3_b_plain_login_and_ntlm_submit_to_our_own_server() {
-    for mechanism in [Mechanism::Plain, Mechanism::Login, Mechanism::Ntlm] {
+fn ox_c_3_3_b_every_mechanism_submits_to_our_own_server() {
+    for mechanism in Mechanism::ALL {
         for size in [1, 5, 65_536] {
             let mut envelope = driver::envelope("a@example.org", "b@example.org,c@example.net");
             envelope.parameters.envid = Some("Q+2B1".into());
@@ -270,13 +359,10 @@ fn ox_c_3_3_b_plain_login_and_ntlm_submit_to_our_own_server() {
                 size: CONTENT.len() as u64,
                 ..ContentFacts::default()
             };
-            let pair = submit(
-                Some(mechanism),
-                "Password",
-                &envelope,
-                &facts,
-                CONTENT,
-                size,
+            let both = [facts_from(0), facts_from(0)];
+            let mechanism = Some(mechanism);
+            let pair = submit_over(
+                both, mechanism, "Password", &envelope, &facts, CONTENT, size,
             );
             assert_eq!(pair.identity, "User");
             assert!(pair.failures.is_empty(), "{:?}", pair.failures);
@@ -302,8 +388,33 @@ fn ox_c_3_3_b_plain_login_and_ntlm_submit_to_our_own_server() {
 }
 
 #[test]
+fn r9266_2_who_is_between_two_connections_gets_nothing() {
+    let envelope = driver::envelope("a@example.org", "b@example.org");
+    for mechanism in [Mechanism::ScramSha1Plus, Mechanism::ScramSha256Plus] {
+        let pair = submit_over(
+            [facts_from(0), facts_from(1)],
+            Some(mechanism),
+            "Password",
+            &envelope,
+            &ContentFacts::default(),
+            CONTENT,
+            65_536,
+        );
+        assert_eq!(pair.failures.len(), 1, "{:?}", pair.failures);
+        assert!(pair.stored.is_empty() && pair.identity.is_empty());
+    }
+}
+
+#[test]
 fn cl_mech_next_a_wrong_password_is_tried_once() {
-    for mechanism in [Mechanism::Plain, Mechanism::Login, Mechanism::Ntlm] {
+    for mechanism in [
+        Mechanism::Plain,
+        Mechanism::Login,
+        Mechanism::Ntlm,
+        Mechanism::CramMd5,
+        Mechanism::ScramSha1,
+        Mechanism::ScramSha256,
+    ] {
         let envelope = driver::envelope("a@example.org", "b@example.org");
         let pair = submit(
             Some(mechanism),

@@ -4,16 +4,18 @@ mod client;
 mod login_plain;
 mod ntlm;
 mod oauth;
+mod server;
 mod together;
 
 use super::*;
+use crate::contract::ScramSalt;
 use crate::contract::client::Credentials;
 use crate::contract::server::{Answer, PasswordCheck, Question};
 use crate::environment::{Environment, Moment};
 use crate::ntlm::test_vectors as vectors;
 use crate::parked::{Reader, Writer};
 
-const SERVER: ServerContext<'_> = ServerContext {
+pub(super) const SERVER: ServerContext<'_> = ServerContext {
     hostname: "mail.example.org",
     ntlm_domain: "Domain",
     ntlm_computer: "MAIL",
@@ -102,7 +104,7 @@ pub(super) fn credentials(user: &str, domain: &str, secret: &str) -> Credentials
 
 #[test]
 fn r4954_6_answers_become_refusals() {
-    use crate::contract::{Reply, ScramSalt};
+    use crate::contract::Reply;
     let refused = |refusal| ServerStep::Refuse(refusal);
     let conclude = |mechanism, initial: &[u8], answer| {
         let (mut exchange, step) = start(mechanism, Some(initial));
@@ -136,6 +138,7 @@ fn r4954_6_answers_become_refusals() {
         for (answer, refusal) in [
             (Answer::Refused, wrong),
             (Answer::Disabled, SaslRefusal::Disabled),
+            (Answer::Unprepared, SaslRefusal::Unprepared),
             (Answer::Unavailable, SaslRefusal::Unavailable),
             (Answer::Accepted, SaslRefusal::Unavailable),
             (Answer::Stored, SaslRefusal::Unavailable),
@@ -162,34 +165,60 @@ fn r4954_6_grant_without_a_question_lets_nobody_in() {
 proptest::proptest! {
     #[test]
     fn r4954_4_arbitrary_responses_never_panic(
-        which in 0_usize..3,
+        which in 0_usize..11,
+        tls in proptest::prelude::any::<bool>(),
         lines in proptest::collection::vec(
             proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80), 0..4),
     ) {
-        let mechanism = [Mechanism::Login, Mechanism::Ntlm, Mechanism::Plain][which];
-        let (mut exchange, _) = start(mechanism, None);
+        let mechanism = Mechanism::ALL[which];
+        let facts = TlsFacts {
+            exporter: Some(alloc::vec![1; 32]),
+            ..TlsFacts::default()
+        };
+        let serving = ServerContext {
+            facts: tls.then_some(&facts),
+            ..SERVER
+        };
+        let mut env = World::server();
+        let (mut exchange, _) = ServerExchange::start(mechanism, None, &serving, &mut env);
         for line in &lines {
             exchange = parked(&exchange);
-            respond(&mut exchange, line);
+            if let ServerStep::Ask(question) = exchange.respond(line, &serving, &mut env) {
+                exchange.conclude(&match question {
+                    Question::ScramFirst(_) => Answer::Scram(ScramSalt {
+                        salt: alloc::vec![1],
+                        iterations: 4096,
+                    }),
+                    _ => Answer::Refused,
+                });
+            }
         }
         let mut world = World::client();
         let credentials = credentials("a", "", "b");
+        let context = ClientContext {
+            facts: Some(&facts),
+            ..CLIENT
+        };
         let (mut exchange, _) =
-            ClientExchange::start(mechanism, &credentials, &CLIENT, &mut world)
+            ClientExchange::start(mechanism, &credentials, &context, &mut world)
                 .expect("usable credentials");
         for line in &lines {
-            exchange.challenge(line, &CLIENT, &mut world);
+            exchange.challenge(line, &context, &mut world);
             let encoded = crate::smtp::base64::encode(line);
-            exchange.challenge(encoded.as_bytes(), &CLIENT, &mut world);
+            exchange.challenge(encoded.as_bytes(), &context, &mut world);
         }
     }
 
     #[test]
     fn parked_arbitrary_octets_never_panic(
         octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..80),
-        tag in 0_u8..7,
+        which in 0_usize..11,
+        state in 0_u8..4,
+        tag in 0_u8..6,
     ) {
-        let octets = [&[tag], octets.as_slice()].concat();
+        let mut writer = Writer::new();
+        writer.string(Mechanism::ALL[which].name());
+        let octets = [writer.finish(), alloc::vec![state, tag], octets].concat();
         if let Some(mut exchange) = ServerExchange::read(&mut Reader::new(&octets)) {
             respond(&mut exchange, &octets);
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     contract::{
-        Reply,
+        Mechanism, Reply, ScramSalt,
         server::{Admission, Answer, BareLf, Question, Settings, TlsPolicy},
     },
     server::testing::{Event, Host, settings},
@@ -23,7 +23,16 @@ fn judge(question: &Question) -> Answer {
         Question::Password(check) if check.user == "alice" => {
             Answer::Granted("alice@example.org".into(), Vec::new())
         }
-        Question::Password(_) | Question::Ntlm(_) => Answer::Refused,
+        Question::ScramFirst(start) if start.user == "alice" => Answer::Scram(ScramSalt {
+            salt: vec![1, 2, 3],
+            iterations: 4096,
+        }),
+        Question::ScramFirst(_) => Answer::Unprepared,
+        Question::External(_) => Answer::Granted("alice@example.org".into(), Vec::new()),
+        Question::ScramFinal(_) => Answer::Granted("alice@example.org".into(), vec![7; 20]),
+        Question::Password(_) | Question::Ntlm(_) | Question::CramMd5(_) | Question::Token(_) => {
+            Answer::Refused
+        }
         Question::Sender(mailbox, _) if mailbox.starts_with('m') => rejected(550),
         Question::Recipient(path) if path.mailbox.starts_with('m') => rejected(450),
         Question::Recipient(path) if path.mailbox.starts_with('u') => Answer::Unavailable,
@@ -96,6 +105,20 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "AUTH NTLM",
         "AUTH NTLM TlRMTVNTUAABAAAABYIIoAAAAAAAAAAAAAAAAAAAAAA=",
         "YWxpY2U=",
+        "AUTH CRAM-MD5",
+        // alice and a digest
+        "YWxpY2UgYjkxM2E2MDJjN2VkYTdhNDk1YjRlNmU3MzM0ZDM4OTA=",
+        "AUTH SCRAM-SHA-1",
+        // n,,n=alice,r=abc
+        "AUTH SCRAM-SHA-1 biwsbj1hbGljZSxyPWFiYw==",
+        // n,,n=bob,r=abc
+        "AUTH SCRAM-SHA-256 biwsbj1ib2Iscj1hYmM=",
+        // p=tls-exporter,,n=alice,r=abc
+        "AUTH SCRAM-SHA-1-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2Uscj1hYmM=",
+        // n,,^Aauth=Bearer x^A^A
+        "AUTH OAUTHBEARER biwsAWF1dGg9QmVhcmVyIHgBAQ==",
+        "AUTH EXTERNAL =",
+        "",
         "*",
         "STARTTLS",
         "From: <alice@example.org>",
@@ -134,8 +157,11 @@ fn dialogue() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn listener() -> impl Strategy<Value = Settings> {
-    (any::<[bool; 4]>(), 0..5).prop_map(|([ask, convert, required, small], tls)| {
+    (any::<[bool; 6]>(), 0..5).prop_map(|([ask, convert, required, small, all, shown], tls)| {
         let mut settings = settings();
+        if all {
+            settings.mechanisms = Mechanism::ALL.to_vec();
+        }
         settings.ask_sender = ask;
         settings.ask_recipient = ask;
         settings.authentication_required = required;
@@ -152,6 +178,7 @@ fn listener() -> impl Strategy<Value = Settings> {
             3 => TlsPolicy::Required,
             _ => TlsPolicy::Established,
         };
+        settings.certificate_required = shown && settings.tls != TlsPolicy::Absent;
         settings
     })
 }
