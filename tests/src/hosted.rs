@@ -3,6 +3,7 @@
 //! and to the counts of its build.
 
 use pillarbox::config::Config;
+use pillarbox::issuer::Issuers;
 use pillarbox::listener::{self, Admission};
 use pillarbox::sandbox::v0_1::server::Settings;
 use pillarbox::sandbox::verifier::Verifier;
@@ -86,12 +87,20 @@ impl Hosted {
         let users: Arc<dyn Users> = Arc::new(FileUsers::new(&config.auth.path));
         let authenticator =
             Authenticator::new(Arc::clone(&users), Names::of(&config)).map_err(text)?;
+        let issuers = Issuers::new(&[], Arc::clone(&users), Names::of(&config))
+            .map_err(|error| error.line())?;
         let spool = Sqlite::open(&config.state_dir, Access::Service).map_err(text)?;
         let (certificate, key) =
             self_signed(HOSTNAME, &config.state_dir.join("tls")).map_err(text)?;
         let tokens = Arc::default();
         let service = Service::new(
-            Runtime::new(&config, users, Arc::new(authenticator), &tokens)?,
+            Runtime::new(
+                &config,
+                users,
+                Arc::new(authenticator),
+                Arc::new(issuers),
+                &tokens,
+            )?,
             Arc::new(spool),
             Arc::new(Notify::new()),
             Arc::clone(&build),

@@ -124,6 +124,25 @@ fn configuration(settings: &Settings) -> Result<String, String> {
             "auth = \"optional\"\nrelay-networks = [\"127.0.0.0/8\"]\n"
         });
     }
+    let own = &settings.extensions;
+    text.push_str(&format!(
+        "extensions = {{ chunking = {}, binarymime = {}, smtputf8 = {}, requiretls = {}, \
+         futurerelease = \"{}s\", deliverby = {}, mt-priority = {} }}\n",
+        own.chunking,
+        own.binarymime,
+        own.smtputf8,
+        own.requiretls,
+        if own.futurerelease {
+            settings.max_hold
+        } else {
+            0
+        },
+        match (own.deliverby, settings.min_deliver_by) {
+            (true, least @ 1..) => format!("\"{least}s\""),
+            (on, _) => on.to_string(),
+        },
+        own.mt_priority,
+    ));
     for (set, line) in [
         (settings.clear_text, "clear-text = true\n"),
         (

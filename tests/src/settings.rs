@@ -28,19 +28,30 @@ pub fn ordinary(transcript: &Transcript) -> bool {
         "ask-recipient",
         "max-size",
         "max-recipients",
+        "smtputf8",
         "chunking",
+        "binarymime",
+        "requiretls",
+        "futurerelease",
+        "deliverby",
+        "mt-priority",
+        "max-hold",
+        "min-deliver-by",
     ];
     const ORDINARY: [&str; 4] = ["LOGIN", "NTLM", "PLAIN", "none"];
     let grant = format!("password {} {}", USER.0, USER.1);
     let settings = transcript.settings.iter().all(|(_, key, value)| {
         KEYS.contains(&key.as_str())
-            && !(key == "tls" && value.starts_with("required"))
-            // For more of them USER would need verifiers whose salts the transcript cannot know.
-            && !(key == "mechanisms" && !value.split(' ').all(|name| ORDINARY.contains(&name)))
-            // The configuration has no way to say "no limit".
-            && !(key == "max-size" && value == "0")
-            // Nor one to switch this off.
-            && !(key == "chunking" && value == "no")
+            && match key.as_str() {
+                "tls" => !value.starts_with("required"),
+                // For more of them USER would need verifiers whose salts the transcript cannot know.
+                "mechanisms" => value.split(' ').all(|name| ORDINARY.contains(&name)),
+                // The configuration has no way to say "no limit".
+                "max-size" => value != "0",
+                // Nor one to hold mail for decades.
+                "max-hold" => value.len() < 9,
+                _ => true,
+            }
     });
     let mut asked = "";
     settings

@@ -115,7 +115,7 @@ enum Judging {
         source: Arc<Source>,
         algorithms: Vec<Algorithm>,
     },
-    Introspection(Introspection),
+    Introspection(Box<Introspection>),
 }
 
 /// Why nobody is let in.
@@ -170,13 +170,13 @@ impl Issuers {
                         client_id,
                         client_secret_file,
                         cache,
-                    } => Judging::Introspection(Introspection::new(
+                    } => Judging::Introspection(Box::new(Introspection::new(
                         url,
                         client_id,
                         client_secret_file,
                         *cache,
                         Arc::clone(&permits),
-                    )?),
+                    )?)),
                 };
                 Ok(Known {
                     rules: rules.clone(),

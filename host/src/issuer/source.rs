@@ -265,7 +265,7 @@ fn discover(issuer: &str) -> Result<String, IssuerError> {
              the letter",
         ));
     }
-    let keys = endpoint::check(&metadata.jwks_uri).map_err(|why| senseless(why))?;
+    let keys = endpoint::check(&metadata.jwks_uri).map_err(senseless)?;
     // From a server elsewhere nobody is sent to what runs on this machine.
     if keys.scheme_str() != Some("https") && issuer.starts_with("https:") {
         return Err(senseless("its jwks_uri is no https address"));

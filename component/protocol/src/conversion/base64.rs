@@ -48,7 +48,6 @@ impl Base64 {
 mod tests {
     use super::*;
     use crate::smtp::base64::decode;
-    use alloc::vec;
     use proptest::prelude::*;
 
     fn encoded(octets: &[u8], size: usize, content_ends: bool) -> Vec<u8> {
