@@ -21,6 +21,7 @@ import relays  # noqa: F401
 import submissions  # noqa: F401
 import transfers  # noqa: F401
 import upstreams  # noqa: F401
+import wishes  # noqa: F401
 
 
 def main():

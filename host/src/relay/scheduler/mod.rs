@@ -152,8 +152,7 @@ impl Scheduler {
     fn look_at_full(&mut self) {
         let begun = &self.shared.begun;
         let free = MOST_IN_HAND.saturating_sub(begun.count());
-        let has_room =
-            |name: &String| begun.of_route(name) + MOST_OF_ROUTE / 4 <= share(free);
+        let has_room = |name: &String| begun.of_route(name) + MOST_OF_ROUTE / 4 <= share(free);
         if self.full.iter().any(has_room) {
             self.full.clear();
             self.ask();

@@ -3,10 +3,7 @@
 use super::driver::{play, settings};
 use crate::{
     client::Session,
-    contract::{
-        Mechanism,
-        client::TlsPolicy,
-    },
+    contract::{Mechanism, client::TlsPolicy},
     environment::Fixed,
 };
 
