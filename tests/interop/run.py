@@ -25,6 +25,7 @@ import submissions  # noqa: F401
 import tokens  # noqa: F401
 import transfers  # noqa: F401
 import upstreams  # noqa: F401
+import wishes  # noqa: F401
 
 
 def main():

@@ -177,7 +177,8 @@ impl Reports {
                 .any(|one| one.kind == NoticeKind::Failed)
             && !reverse_path.eq_ignore_ascii_case(&reporter.from)
         {
-            waits |= self.copy(owed, &reporter, &until, now).await;
+            // The message may be gone by now, so what was read of it serves once more.
+            waits |= self.copy(owed, &original, &until, now).await;
         }
         Ok(waits)
     }
@@ -187,10 +188,11 @@ impl Reports {
     async fn copy(
         &self,
         owed: &Owed,
-        reporter: &Reporter,
+        original: &Original,
         until: &[Option<SystemTime>],
         now: SystemTime,
     ) -> bool {
+        let reporter = (self.reporter)();
         // What others wrote to each other is not his business.
         let header_only = Owed {
             message: Arc::new(Message {
@@ -205,16 +207,15 @@ impl Reports {
             }),
             notices: owed.notices.clone(),
         };
-        let way = self.way(&reporter.from, reporter);
+        let way = self.way(&reporter.from, &reporter);
         let copied = async {
-            let original = self.original(&header_only, 0, now).await?;
             let id = id::fresh(now);
             let composed = compose(
-                reporter,
+                &reporter,
                 &Request {
                     owed: &header_only,
                     until,
-                    original: &original,
+                    original,
                     id: &id,
                     now,
                 },
