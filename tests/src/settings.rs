@@ -13,7 +13,7 @@ pub const USER: (&str, &str) = ("alice", "secret");
 /// Whether a service with [`USER`] and routes for all domains, where anyone may send as anyone,
 /// answers as this transcript does, so that it can be played over a socket.
 pub fn ordinary(transcript: &Transcript) -> bool {
-    const KEYS: [&str; 15] = [
+    const KEYS: [&str; 23] = [
         "tls",
         "mechanisms",
         "clear-text",

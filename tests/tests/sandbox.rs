@@ -9,8 +9,8 @@
 )]
 
 use pillarbox::outbound::{
-    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts, Trust,
-    resolve,
+    CredentialsError, Dialogue, Login, OutboundError, Provider, Security, Target, Timeouts,
+    Transfer, Trust, resolve,
 };
 use pillarbox::sandbox::server::ServerSession;
 use pillarbox::sandbox::v0_1::client::Credentials;
@@ -453,8 +453,10 @@ fn lie_for_credentials(hosted: &Hosted, login: Login) -> (OutboundError, u32, Ve
         trust: Arc::new(Trust::anybody()),
         hostname: Some("lie-credentials.example.org".into()),
         lmtp: false,
-        resolver: resolve::system().unwrap(),
+        resolver: resolve::system(resolve::Word::Untrusted).unwrap(),
         timeouts: Timeouts::default(),
+        transfer: Transfer::default(),
+        proven: true,
     };
     let login = Login {
         provider: Some(Arc::clone(&provider) as Arc<dyn Provider>),

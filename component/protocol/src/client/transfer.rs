@@ -38,15 +38,18 @@ impl Transfer {
         let chunking = capabilities.has("CHUNKING");
         let eight_bit = facts.header_eight_bit || facts.body_eight_bit;
         let convertible = settings.eight_bit == EightBit::Convert && !facts.signed;
-        if binary || facts.binary {
-            // RFC 3030 section 3 (R3030-3-b): BINARYMIME only with BDAT.
-            return if chunking && capabilities.has("BINARYMIME") {
-                Ok(Self {
-                    body: BodyType::BinaryMime,
-                    chunks: true,
-                    conversion: None,
-                })
-            } else if convertible && capabilities.has("8BITMIME") {
+        // RFC 3030 section 3 (R3030-3-b): BINARYMIME only with BDAT.
+        if (binary || facts.binary) && chunking && capabilities.has("BINARYMIME") {
+            return Ok(Self {
+                body: BodyType::BinaryMime,
+                chunks: true,
+                conversion: None,
+            });
+        }
+        // What came by DATA has been through lines once and goes through them again as it is, long
+        // lines and NUL too (RFC 5321 section 4.5.2, R5321-4.5.2-c), where it may not be encoded.
+        if binary || (facts.binary && convertible) {
+            return if convertible && capabilities.has("8BITMIME") {
                 Ok(Self::converted(BodyType::EightBitMime, Target::EightBit))
             } else if convertible {
                 Ok(Self::converted(BodyType::SevenBit, Target::SevenBit))

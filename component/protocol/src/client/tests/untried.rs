@@ -75,20 +75,6 @@ fn r5321_2_3_8_d_bare_cr_or_lf_is_never_sent() {
 }
 
 #[test]
-fn r3030_3_b_binary_content_is_not_sent_by_data() {
-    play(&ready(
-        "",
-        &["8BITMIME"],
-        "
-        H: submit a@example.org b@example.org binary
-        E: settled 0 failed 554 5.6.1
-        E: done
-        E: ready
-    ",
-    ));
-}
-
-#[test]
 fn r6152_3_c_8_bit_content_needs_8bitmime() {
     for facts in ["8bit", "8bit-header"] {
         play(&ready(
