@@ -48,7 +48,6 @@ impl Base64 {
 mod tests {
     use super::*;
     use crate::smtp::base64::decode;
-    use alloc::vec;
     use proptest::prelude::*;
 
     fn encoded(octets: &[u8], size: usize, content_ends: bool) -> Vec<u8> {
@@ -66,10 +65,10 @@ mod tests {
         assert_eq!(encoded(b"", 1, true), b"");
         assert_eq!(encoded(b"abc", 1, false), b"YWJj");
         assert_eq!(encoded(b"abcd", 3, true), b"YWJjZA==\r\n");
-        let text = encoded(&vec![b'x'; 58], 100, false);
+        let text = encoded(&[b'x'; 58], 100, false);
         let lines: Vec<&[u8]> = text.split(|octet| *octet == b'\n').collect();
         assert_eq!((lines[0].len(), lines[1]), (77, &b"eA=="[..]));
-        assert_eq!(encoded(&vec![b'x'; 57], 100, false).len(), 76);
+        assert_eq!(encoded(&[b'x'; 57], 100, false).len(), 76);
     }
 
     proptest! {
