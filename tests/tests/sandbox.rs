@@ -453,7 +453,9 @@ fn lie_for_credentials(hosted: &Hosted, login: Login) -> (OutboundError, u32, Ve
         trust: Arc::new(Trust::anybody()),
         hostname: Some("lie-credentials.example.org".into()),
         lmtp: false,
-        resolver: resolve::system().unwrap(),
+        transfer: pillarbox::outbound::Transfer::default(),
+        proven: true,
+        resolver: resolve::system(resolve::Word::Untrusted).unwrap(),
         timeouts: Timeouts::default(),
     };
     let login = Login {
