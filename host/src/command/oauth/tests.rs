@@ -245,6 +245,8 @@ fn the_routes_of_the_documentation_can_be_used() {
         .split("```toml\n")
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
+        // The other half of the guide is about tokens that clients show.
+        .filter(|block| block.contains("[[route]]"))
         .collect();
     assert_eq!(blocks.len(), 4);
     for block in blocks {

@@ -337,7 +337,7 @@ fn token_servers_are_asked_over_tls_or_on_this_machine() {
     for (url, good) in [
         ("https://login.example/token", true),
         ("https://login.example:8443/token?tenant=1", true),
-        ("http://localhost:1/token", true),
+        ("http://localhost:1/token", false),
         ("http://127.0.0.1:8080/", true),
         ("http://[::1]/", true),
         ("http://login.example/token", false),
