@@ -275,8 +275,21 @@ impl<S: ClientSession> Dialogue<S> {
         Ok(())
     }
 
-    /// Carries out what a call gave; `given` is what `supply` was given.
+    /// Carries out what a call gave, and what comes of that; `given` is what `supply` was given.
     fn carry_out(&mut self, progress: Progress, given: &[u8]) -> Result<(), String> {
+        let mut next = self.carry_out_one(progress, given)?;
+        while let Some((progress, given)) = next {
+            next = self.carry_out_one(progress, &given)?;
+        }
+        Ok(())
+    }
+
+    /// The progress that it led to, and what was supplied for it.
+    fn carry_out_one(
+        &mut self,
+        progress: Progress,
+        given: &[u8],
+    ) -> Result<Option<(Progress, Vec<u8>)>, String> {
         let others = progress
             .actions
             .iter()
@@ -338,15 +351,15 @@ impl<S: ClientSession> Dialogue<S> {
         }
         if asked {
             let progress = self.session.authenticate(self.credentials.clone())?;
-            self.carry_out(progress, &[])?;
+            return Ok(Some((progress, Vec::new())));
         }
         if hungry {
-            self.feed()?;
+            return self.feed().map(Some);
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn feed(&mut self) -> Result<(), String> {
+    fn feed(&mut self) -> Result<(Progress, Vec<u8>), String> {
         let size = match self.cutting {
             Cutting::Together => self.supply.len(),
             Cutting::ByLine => self
@@ -359,7 +372,7 @@ impl<S: ClientSession> Dialogue<S> {
         let piece: Vec<u8> = self.supply.drain(..size).collect();
         let last = self.supply.is_empty();
         let progress = self.session.supply(&piece, last)?;
-        self.carry_out(progress, &piece)
+        Ok((progress, piece))
     }
 
     fn unexpected(&self) -> String {
