@@ -143,7 +143,7 @@ def after_ourselves(_):
                (relay.HOSTNAME, "A"): [THERE]}
     with exchange(records, addresses=(THERE,)) as (sender, server):
         sender.submit(["x@a.example"])
-        sender.becomes("x@a.example", "deferred", "mx-1.test")
+        sender.becomes("x@a.example", "deferred", "refused")
         expect(server.connections == [], f"{server.connections}")
         server.open(HERE)
         sender.becomes("x@a.example", "delivered")

@@ -94,7 +94,7 @@ class Sink:
 
     async def listen(self, address):
         self.servers[address] = await asyncio.start_server(
-            self.connected, address, self.port, limit=1 << 20, backlog=512)
+            self.connected, address, self.port, limit=1 << 26, backlog=512)
 
     # --- one connection
 

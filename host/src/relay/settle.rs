@@ -144,6 +144,10 @@ impl Case<'_> {
             }
             return self.failed(attempt);
         };
+        // RFC 2852 section 4.1.4: that the time is over is the news, unless a server has better.
+        if overdue && attempt.reply.is_none() {
+            attempt.status = Some((4, 4, 7));
+        }
         // A sender who said when to be told of a delay is told then.
         let told_later = self.claimed.deadline.is_some() && !self.returns();
         let late = !told_later && self.retry.is_delayed(released, self.now);
