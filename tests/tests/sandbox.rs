@@ -384,9 +384,9 @@ fn a_component_that_imports_more_than_a_clock_and_random_octets_is_refused() {
     let text = r#"(component
         (import "wasi:random/random@0.2.6" (instance (export "run-command" (func))))
         (instance $nothing)
-        (export "pillarbox:submission/server@0.1.0-draft" (instance $nothing))
-        (export "pillarbox:submission/client@0.1.0-draft" (instance $nothing))
-        (export "pillarbox:submission/verifier@0.1.0-draft" (instance $nothing)))"#;
+        (export "pillarbox:submission/server@0.1.0" (instance $nothing))
+        (export "pillarbox:submission/client@0.1.0" (instance $nothing))
+        (export "pillarbox:submission/verifier@0.1.0" (instance $nothing)))"#;
     let reason = refusal(&wat::parse_str(text).unwrap());
     assert!(reason.contains("run-command"), "{reason}");
 }

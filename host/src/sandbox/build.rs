@@ -19,7 +19,7 @@ use wasmtime::component::{Component, Instance, InstancePre, types::ComponentItem
 
 /// The contract's package and the versions of it that this host runs.
 const PACKAGE: &str = "pillarbox:submission";
-const VERSIONS: [&str; 1] = ["0.1.0-draft"];
+const VERSIONS: [&str; 1] = ["0.1.0"];
 /// What a component may import; versions are matched by the linker.
 const IMPORTS: [&str; 3] = [
     "pillarbox:submission/types",
@@ -312,16 +312,16 @@ mod tests {
     #[test]
     fn a_foreign_import_is_named() {
         let exports = names(&[
-            "pillarbox:submission/server@0.1.0-draft",
-            "pillarbox:submission/client@0.1.0-draft",
-            "pillarbox:submission/verifier@0.1.0-draft",
+            "pillarbox:submission/server@0.1.0",
+            "pillarbox:submission/client@0.1.0",
+            "pillarbox:submission/verifier@0.1.0",
         ]);
         let good = names(&["wasi:clocks/wall-clock@0.2.4", "wasi:random/random@0.2.4"]);
-        assert_eq!(refusal(&good, &exports, Some("0.1.0-draft")), None);
+        assert_eq!(refusal(&good, &exports, Some("0.1.0")), None);
         let bad = names(&["wasi:random/random@0.2.4", "wasi:sockets/tcp@0.2.4"]);
-        let reason = refusal(&bad, &exports, Some("0.1.0-draft")).unwrap();
+        let reason = refusal(&bad, &exports, Some("0.1.0")).unwrap();
         assert!(reason.contains("wasi:sockets/tcp@0.2.4"), "{reason}");
-        let reason = refusal(&good, &exports[..2], Some("0.1.0-draft")).unwrap();
+        let reason = refusal(&good, &exports[..2], Some("0.1.0")).unwrap();
         assert!(reason.contains("verifier"), "{reason}");
         let reason = refusal(&good, &exports, Some("9.0.0")).unwrap();
         assert!(reason.contains("9.0.0"), "{reason}");

@@ -1,4 +1,4 @@
-//! Generated from `wit/`: the contract, draft of 0.1.
+//! Generated from `wit/`: the contract, version 0.1.
 #![allow(
     missing_docs,
     clippy::all,
