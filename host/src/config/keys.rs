@@ -254,6 +254,7 @@ pub static ROUTE_TIMEOUTS: Shape = Shape {
         "end-of-data",
         "quit",
         "stall",
+        "transaction",
     ],
     family: WITHIN_ROUTE,
 };

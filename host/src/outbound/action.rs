@@ -214,7 +214,8 @@ impl Dialogue {
         } else {
             self.target.timeouts.command
         };
-        let Err(error) = self.wire.give(octets, within).await else {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        let Err(error) = self.wire.give(octets, within.min(left)).await else {
             return Ok(());
         };
         // The server's last words may have arrived: they say more than the broken pipe.

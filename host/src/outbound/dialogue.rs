@@ -60,6 +60,8 @@ pub struct Dialogue {
     pub(super) wants: Wants,
     /// When the session last did something; a server that drips must not hold it for ever.
     pub(super) stirred: Instant,
+    /// When it has to be open, or the present transaction over.
+    pub(super) ends: Instant,
     /// The host's own TLS state.
     pub(super) tls: Option<TlsFacts>,
     /// A handshake failed: where TLS is opportunistic, it may go without (R3207-6-b).
@@ -127,6 +129,7 @@ impl Dialogue {
         self.supplied = false;
         self.rewind = false;
         self.rewinds = 0;
+        self.ends = Instant::now() + self.target.timeouts.transaction(facts.size);
         let content = Content::new(content, facts.size);
         if let Err(error) = self.transact(envelope, facts, content).await {
             self.give_up(&error).await;
@@ -192,6 +195,7 @@ impl Dialogue {
 
     /// Ends the session with QUIT (CL-quit: no reply within its time changes nothing).
     pub async fn quit(mut self) {
+        self.ends = Instant::now() + self.target.timeouts.transaction(0);
         if self.is_ready() {
             let _ = self.say_quit().await;
         }

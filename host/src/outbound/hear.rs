@@ -23,7 +23,11 @@ impl Dialogue {
         }
         let timeouts = &self.target.timeouts;
         let silence = Instant::now() + timeouts.wait(phase);
-        let end = silence.min(self.stirred + timeouts.stall);
+        let mut end = silence.min(self.stirred + timeouts.stall);
+        // Who has the whole message gets the time for its answer: else it may get it twice.
+        if !matches!(phase, Phase::EndOfContent | Phase::Quit) {
+            end = end.min(self.ends);
+        }
         let mut room = [0; READ];
         match tokio::time::timeout_at(end, self.wire.read(&mut room)).await {
             Ok(Ok(0)) => self.lose(Loss::Closed).await,

@@ -143,6 +143,7 @@ impl Dialogue {
             address,
             literal,
         } = connect(&target).await?;
+        let ends = Instant::now() + target.timeouts.transaction(0);
         let settings = Settings {
             // CL-ehlo-name
             hostname: target.hostname.clone().unwrap_or(literal),
@@ -178,6 +179,7 @@ impl Dialogue {
             scribe: Scribe::new(None),
             wants: Wants::Octets(Phase::Greeting),
             stirred: Instant::now(),
+            ends,
             tls: None,
             handshake_failed: false,
             injected: false,

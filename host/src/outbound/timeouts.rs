@@ -24,7 +24,15 @@ pub struct Timeouts {
     /// would else hold the connection for ever. Must be longer than any of the others that is to
     /// have an effect. Default 1 hour (OURS).
     pub stall: Duration,
+    /// All of opening a connection, or of one transaction without its content and the reply to its
+    /// end: a server that takes minutes for each small thing would else hold the connection, and its
+    /// place among the route's, for days. Default 1 hour (OURS).
+    pub transaction: Duration,
 }
+
+/// Octets of content that a server takes in a second at least, on the whole. A message of 50 MiB
+/// may take less than two hours.
+const LEAST_RATE: u64 = 8 * 1024;
 
 impl Default for Timeouts {
     fn default() -> Self {
@@ -41,11 +49,18 @@ impl Default for Timeouts {
             end_of_data: Duration::from_secs(600),
             quit: Duration::from_secs(10),
             stall: Duration::from_secs(3600),
+            transaction: Duration::from_secs(3600),
         }
     }
 }
 
 impl Timeouts {
+    /// How long a transaction with so many octets of content may take, up to its last octet.
+    pub fn transaction(&self, size: u64) -> Duration {
+        self.transaction
+            .saturating_add(Duration::from_secs(size / LEAST_RATE))
+    }
+
     /// How long the server may be silent in this phase.
     pub fn wait(&self, phase: Phase) -> Duration {
         match phase {

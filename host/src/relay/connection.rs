@@ -97,8 +97,9 @@ pub(super) async fn open(
         Hops::Mx { port } => servers(shared, domain, demanded)
             .await
             .map_err(|none| NotOpened {
-                judgement: if none.is_final() && demanded {
-                    Judgement::Unprotected(true)
+                // What may pass is no trouble of the lane's: other messages ask for less.
+                judgement: if demanded {
+                    Judgement::Unprotected(none.is_final())
                 } else if none.is_final() {
                     Judgement::Refused
                 } else {
@@ -184,8 +185,15 @@ fn unprotected(
     let (without_tls, others): (Vec<_>, Vec<_>) = failures
         .into_iter()
         .partition(|(_, unopened)| protection::lacks_tls(unopened).is_some());
-    if !others.is_empty() || (without_tls.is_empty() && lacking.is_none()) {
+    if without_tls.is_empty() && lacking.is_none() {
         return worst(route, next_hop, others, begun);
+    }
+    if !others.is_empty() {
+        // Some server was reached, which other messages can use: the lane is well.
+        return NotOpened {
+            judgement: Judgement::Unprotected(false),
+            ..worst(route, next_hop, others, begun)
+        };
     }
     let base = Attempt {
         route: route.name.clone(),

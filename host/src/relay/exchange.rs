@@ -65,12 +65,13 @@ pub(super) async fn proven(
     }
     match resolver.proven_exchangers(domain).await {
         // R5321-5.1, and that there are none is proven too.
-        Some(found) if found.is_empty() => match resolver.addresses(domain).await {
+        Ok(Some(found)) if found.is_empty() => match resolver.addresses(domain).await {
             Ok(_) => Ok(vec![domain.to_owned()]),
             Err(error) => Err(unresolved(domain, &error)),
         },
-        Some(found) => order(found, domain, hostname),
-        None => Err(NoExchanger::new(
+        Ok(Some(found)) => order(found, domain, hostname),
+        Err(error) => Err(unresolved(domain, &error)),
+        Ok(None) => Err(NoExchanger::new(
             (5, 7, 10),
             format!(
                 "REQUIRETLS, and nothing proves which servers take mail for {domain}: its MX records \

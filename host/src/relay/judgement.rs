@@ -41,9 +41,10 @@ pub(super) fn judge(error: &OutboundError, configured: bool) -> Judgement {
         }
         OutboundError::Connect { .. } => fault(false),
         // Whoever runs this must repair it, or the component.
-        OutboundError::Credentials(_) | OutboundError::Sandbox(_) => {
-            Judgement::Obstacle(Obstacle::Fault)
-        }
+        OutboundError::Credentials(_) => Judgement::Obstacle(Obstacle::Fault),
+        // A server that only DNS names may have brought the session down itself: its mail is given
+        // up in the end as that of any other server that does not work.
+        OutboundError::Sandbox(_) => fault(true),
         OutboundError::Failed(failure) => failed(failure, configured),
     }
 }

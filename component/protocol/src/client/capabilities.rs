@@ -19,6 +19,10 @@ pub struct Capabilities {
     pub limits: Limits,
 }
 
+/// Mechanisms that are remembered: a server that lists thousands costs no more than one that lists
+/// all there are.
+const MOST_MECHANISMS: usize = 64;
+
 /// Limits of a session (RFC 9422 section 3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -60,8 +64,10 @@ impl Capabilities {
             .filter(|word| !word.is_empty());
         match keyword.as_str() {
             "AUTH" => {
-                for name in parameters {
-                    add(&mut self.mechanisms, name.to_ascii_uppercase());
+                for name in parameters.filter(|name| is_mechanism(name)) {
+                    if self.mechanisms.len() < MOST_MECHANISMS {
+                        add(&mut self.mechanisms, name.to_ascii_uppercase());
+                    }
                 }
             }
             // R1870-4: 0 and no number are no limit that could be checked.
@@ -131,6 +137,14 @@ impl Limits {
     }
 }
 
+/// RFC 4422 section 3.1: sasl-mech, in any case.
+fn is_mechanism(word: &str) -> bool {
+    word.len() <= 20
+        && word
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+}
+
 /// RFC 5321 section 4.1.1.1: ehlo-keyword.
 fn is_keyword(word: &str) -> bool {
     word.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -150,6 +164,18 @@ fn add(list: &mut Vec<String>, word: impl ToString) {
 mod tests {
     use super::*;
     use alloc::vec;
+
+    #[test]
+    fn cl_caps_thousands_of_names_cost_little_and_controls_are_no_name() {
+        let names: Vec<String> = (0..1_000)
+            .map(|number| alloc::format!("M{number}"))
+            .collect();
+        let line = alloc::format!("AUTH \u{1b}]0;X\u{7} LOGIN {}", names.join(" "));
+        let capabilities = read(&vec![line.as_str(); 127]);
+        assert!(capabilities.has_mechanism(Mechanism::Login));
+        assert_eq!(capabilities.mechanisms.len(), MOST_MECHANISMS);
+        assert!(!capabilities.mechanisms().contains('\u{1b}'));
+    }
 
     fn read(lines: &[&str]) -> Capabilities {
         let mut all = vec!["mail.example.org greets you".to_string()];

@@ -46,8 +46,7 @@ impl Session {
             }),
         };
         if let Err(reason) = read {
-            self.unconvertible(&preparation.envelope, &preparation.facts, reason, actions);
-            return Ok(());
+            return self.kept(&preparation.envelope, &preparation.facts, reason, actions);
         }
         if !last {
             actions.push(Action::Hungry);
@@ -82,11 +81,33 @@ impl Session {
                 facts.size = size.unwrap_or(facts.size);
                 self.begin(&envelope, &facts, Some(plan), actions)
             }
-            Err(reason) => {
-                self.unconvertible(&envelope, &facts, reason, actions);
-                Ok(())
-            }
+            Err(reason) => self.kept(&envelope, &facts, reason, actions),
         }
+    }
+
+    /// What cannot be converted goes as it came, if it came by DATA and only its lines are odd
+    /// (R5321-4.5.2-c); else it does not go.
+    fn kept(
+        &mut self,
+        envelope: &Envelope,
+        facts: &ContentFacts,
+        reason: Unconvertible,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Fault> {
+        let eight_bit = facts.header_eight_bit || facts.body_eight_bit;
+        if envelope.parameters.body == BodyType::BinaryMime
+            || !facts.binary
+            || (eight_bit && !self.capabilities.has("8BITMIME"))
+        {
+            self.unconvertible(envelope, facts, reason, actions);
+            return Ok(());
+        }
+        actions.push(Action::Rewind);
+        let plain = ContentFacts {
+            binary: false,
+            ..facts.clone()
+        };
+        self.begin(envelope, &plain, None, actions)
     }
 
     /// 5.6.1 for content that DATA cannot carry, 5.6.3 for content that needs 8BITMIME (RFC 3463

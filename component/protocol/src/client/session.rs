@@ -374,6 +374,8 @@ impl Session {
                 Some(Due::Data) => Phase::DataInitiation,
                 _ => Phase::Command,
             },
+            // All of it is out: the server may work on the message (RFC 5321 section 4.5.3.2.6).
+            State::Chunks(_, chunks) if chunks.is_complete() => Phase::EndOfContent,
             State::Chunks(..) => Phase::Content,
             State::EndOfContent(_) | State::Hollow => Phase::EndOfContent,
             State::Quit => Phase::Quit,

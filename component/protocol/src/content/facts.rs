@@ -103,6 +103,8 @@ fn describe(field: &Field<'_>, facts: &mut ContentFacts) {
     if field.is("Message-ID") {
         if facts.message_id.is_empty() {
             facts.message_id = message_id(field.body())
+                // It goes into logs and databases: one that is longer than a line is none.
+                .filter(|id| id.len() <= MOST_LINE && !id.chars().any(char::is_control))
                 .map(String::from)
                 .unwrap_or_default();
         }

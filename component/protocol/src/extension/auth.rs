@@ -4,6 +4,9 @@ use super::Defect;
 use crate::smtp::xtext;
 use alloc::string::String;
 
+/// Octets of what may be a mailbox, decoded; what is longer is none and counts as `<>`.
+const MOST_TEXT: usize = 1_000;
+
 /// The parameter's keyword.
 pub const AUTH: &str = "AUTH";
 
@@ -21,7 +24,7 @@ pub(super) fn mailbox(value: Option<&[u8]>) -> Result<String, Defect> {
     }
     let text = String::from_utf8(decoded).ok();
     Ok(text
-        .filter(|text| !text.chars().any(char::is_control))
+        .filter(|text| text.len() <= MOST_TEXT && !text.chars().any(char::is_control))
         .unwrap_or_default())
 }
 
@@ -41,6 +44,12 @@ mod tests {
         ] {
             assert_eq!(super::mailbox(Some(value)), Ok(mailbox.into()), "{value:?}");
         }
+    }
+
+    #[test]
+    fn r4954_5_a_what_is_too_long_for_a_mailbox_is_none() {
+        assert_eq!(super::mailbox(Some(&[b'a'; 1_000])), Ok("a".repeat(1_000)));
+        assert_eq!(super::mailbox(Some(&[b'a'; 1_001])), Ok(String::new()));
     }
 
     #[test]

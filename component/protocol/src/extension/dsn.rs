@@ -25,6 +25,8 @@ pub const ORCPT: &str = "ORCPT";
 const MOST_ENVID: usize = 100;
 /// Octets of ORCPT at most (RFC 3461 section 4.2).
 const MOST_ORCPT: usize = 500;
+/// Octets of an address type: those that are registered have a dozen at most.
+const MOST_TYPE: usize = 64;
 
 /// FULL or HDRS in any case (R3461-4.3).
 pub(super) fn ret(value: Option<&[u8]>) -> Result<DsnReturn, Defect> {
@@ -74,7 +76,8 @@ pub(super) fn orcpt(value: Option<&[u8]>, smtputf8: bool) -> Result<(String, Str
         .and_then(|value| {
             let semicolon = memchr::memchr(b';', value)?;
             let (kind, address) = (&value[..semicolon], &value[semicolon + 1..]);
-            let sound = is_atom(kind)
+            let sound = kind.len() <= MOST_TYPE
+                && is_atom(kind)
                 && if kind.eq_ignore_ascii_case(b"utf-8") {
                     is_utf8_address(text(address)?.as_str(), smtputf8)
                         || !address.contains(&b'\\') && is_printable_xtext(address)

@@ -86,6 +86,10 @@ pub(super) fn response(
         let cancelled = reply::authentication_cancelled();
         return State::Command.say(too_many.flatten().unwrap_or(cancelled));
     }
+    // Whatever it says, the host has refused already: 535, which is counted (R5321-3.8-d).
+    if exchange.has_failed() {
+        return State::Command.say(reply::authentication_failed());
+    }
     // R4954-4-d
     let Some(response) = base64::decode(line).map(Zeroizing::new) else {
         return State::Command.say(reply::syntax_error());

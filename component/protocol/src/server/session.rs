@@ -364,9 +364,13 @@ impl Session {
     /// A line that is none; an exchange is over with it (R4954-4-g), or the session.
     fn refuse_line(&mut self, refusal: Reply, is_lost: bool, output: &mut Output) {
         let held = self.state.holds_content();
-        let state = match self.state.take() {
-            State::Authentication(_) => State::Command,
-            other => other,
+        let (state, refusal) = match self.state.take() {
+            // The host has refused already; that counts.
+            State::Authentication(exchange) if exchange.has_failed() => {
+                (State::Command, reply::authentication_failed())
+            }
+            State::Authentication(_) => (State::Command, refusal),
+            other => (other, refusal),
         };
         self.carry_out("line", state.say(refusal), output);
         if is_lost {

@@ -128,7 +128,11 @@ fn quoted_string(input: &[u8]) -> IResult<&[u8], String> {
 }
 
 fn utf8(text: &[u8]) -> Option<String> {
-    core::str::from_utf8(text).ok().map(ToString::to_string)
+    // U+0080 to U+009F are controls too, which nothing that shows or stores a mailbox expects.
+    core::str::from_utf8(text)
+        .ok()
+        .filter(|text| !text.chars().any(char::is_control))
+        .map(ToString::to_string)
 }
 
 fn is_dot_string(text: &[u8]) -> bool {

@@ -160,6 +160,7 @@ fn read_timeouts(route: &Section<'_>) -> Timeouts {
         end_of_data: span("end-of-data", default.end_of_data),
         quit: span("quit", default.quit),
         stall: span("stall", default.stall),
+        transaction: span("transaction", default.transaction),
     };
     for (key, time) in [
         ("connect", timeouts.connect),

@@ -196,6 +196,7 @@ fn every_key_of_a_route_is_read() {
             end_of_data: Duration::from_secs(660),
             quit: Duration::from_millis(10),
             stall: Duration::from_secs(1_200),
+            transaction: Duration::from_secs(3_600),
         }
     );
     assert_eq!(

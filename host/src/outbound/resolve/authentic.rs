@@ -16,13 +16,17 @@ use tokio::time::timeout;
 /// How long one server has for one try.
 const TRY: Duration = Duration::from_secs(3);
 
-/// The records of a name, none if it is proven that there are none. `None`: no server says so with
-/// AD, or none answers.
+/// Nobody gave an answer: all are away, or cannot say (SERVFAIL, forged answers too).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoAnswer;
+
+/// The records of a name, none if it is proven that there are none. `None`: there is an answer, and it
+/// is not authentic.
 pub(super) async fn records(
     servers: &[SocketAddr],
     name: &Name,
     kind: RecordType,
-) -> Option<Vec<Record>> {
+) -> Result<Option<Vec<Record>>, NoAnswer> {
     // One lost datagram is no verdict.
     for server in servers.iter().chain(servers) {
         let Ok(Ok(answer)) = timeout(TRY, ask(*server, name, kind)).await else {
@@ -30,16 +34,16 @@ pub(super) async fn records(
         };
         match answer.metadata.response_code {
             ResponseCode::NoError | ResponseCode::NXDomain => {
-                return answer
+                return Ok(answer
                     .metadata
                     .authentic_data
-                    .then(|| answer.answers.clone());
+                    .then(|| answer.answers.clone()));
             }
             // It cannot say, or finds the answer forged (SERVFAIL).
             _ => {}
         }
     }
-    None
+    Err(NoAnswer)
 }
 
 async fn ask(server: SocketAddr, name: &Name, kind: RecordType) -> io::Result<Message> {

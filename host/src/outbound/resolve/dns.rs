@@ -215,14 +215,21 @@ impl Resolve for Dns {
         self.limited(name, self.strings(name, asked)).await
     }
 
-    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
-        if self.trusted.is_empty() {
-            return None;
-        }
-        let name = absolute(domain)?;
+    async fn proven_exchangers(
+        &self,
+        domain: &str,
+    ) -> Result<Option<Vec<Exchanger>>, ResolveError> {
+        let Some(name) = absolute(domain).filter(|_| !self.trusted.is_empty()) else {
+            return Ok(None);
+        };
         let records = authentic::records(&self.trusted, &name, RecordType::MX);
-        let records = timeout(self.limit, records).await.ok().flatten()?;
-        Some(among(&records))
+        match timeout(self.limit, records).await {
+            Ok(Ok(records)) => Ok(records.map(|records| among(&records))),
+            Ok(Err(authentic::NoAnswer)) | Err(_) => Err(unanswered(
+                domain,
+                "no trusted name server can say which servers are proven to take its mail".into(),
+            )),
+        }
     }
 }
 

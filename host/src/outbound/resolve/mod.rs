@@ -96,10 +96,16 @@ pub trait Resolve: Send + Sync {
 
     /// The MX records of a domain, as far as DNSSEC proves them; none if it proves that there are none.
     /// `None`: it proves nothing, or nobody is asked whose word on that counts.
-    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+    ///
+    /// # Errors
+    /// Nobody answers just now, or can say.
+    async fn proven_exchangers(
+        &self,
+        domain: &str,
+    ) -> Result<Option<Vec<Exchanger>>, ResolveError> {
         // Who knows nothing of DNSSEC proves nothing.
         let _ = domain;
-        None
+        Ok(None)
     }
 }
 

@@ -101,10 +101,13 @@ impl Resolve for System {
         }
     }
 
-    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+    async fn proven_exchangers(
+        &self,
+        domain: &str,
+    ) -> Result<Option<Vec<Exchanger>>, ResolveError> {
         match &*self.dns.current() {
             Some(dns) => dns.proven_exchangers(domain).await,
-            None => None,
+            None => Ok(None),
         }
     }
 }

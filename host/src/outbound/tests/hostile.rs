@@ -19,6 +19,7 @@ fn patient() -> Timeouts {
         end_of_data: LONG,
         quit: LONG,
         stall: 2 * LONG,
+        transaction: 2 * LONG,
     }
 }
 
@@ -154,6 +155,27 @@ async fn r5321_4_5_3_2_4_and_6_data_and_the_end_of_data_have_their_times() {
     let after = vec![Say("354 go\r\n"), Content];
     let (verdicts, dialogue, server) = submitted(after, timeouts, MESSAGE).await;
     assert_eq!(verdicts, [(Verdict::Unknown, 451)]);
+    assert!(!dialogue.is_ready());
+    server.heard.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_is_never_silent_and_never_done_is_left_in_the_end() {
+    let timeouts = Timeouts {
+        transaction: Duration::from_millis(500),
+        ..patient()
+    };
+    let (verdicts, dialogue, server) = submitted(vec![Drip("3", 20)], timeouts, MESSAGE).await;
+    assert_eq!(verdicts, [(Verdict::Deferred, 451)]);
+    assert!(!dialogue.is_ready());
+    server.heard.abort();
+    // Who has all of it is waited for all the same: else it may get it twice.
+    let after = vec![Say("354 go\r\n"), Content, Drip("250-working\r\n", 100)];
+    let (verdicts, dialogue, server) = submitted(after, timeouts, MESSAGE).await;
+    assert!(
+        matches!(verdicts[..], [(Verdict::Unknown, _)]),
+        "{verdicts:?}"
+    );
     assert!(!dialogue.is_ready());
     server.heard.abort();
 }

@@ -281,10 +281,13 @@ impl Resolve for Dns {
         }])
     }
 
-    async fn proven_exchangers(&self, domain: &str) -> Option<Vec<Exchanger>> {
+    async fn proven_exchangers(
+        &self,
+        domain: &str,
+    ) -> Result<Option<Vec<Exchanger>>, ResolveError> {
         match self.0 {
-            true => self.exchangers(domain).await.ok(),
-            false => None,
+            true => self.exchangers(domain).await.map(Some),
+            false => Ok(None),
         }
     }
 }

@@ -118,7 +118,9 @@ impl Settle {
                 settlement.lane,
                 prepared.attempt,
                 notices.contains(&NoticeKind::Delayed),
-                settlement.overdue || matches!(state, State::Delivered | State::Failed),
+                // Held meanwhile: what is due at the deadline is dealt with after the release.
+                (settlement.overdue && state != State::Held)
+                    || matches!(state, State::Delivered | State::Failed),
             ])?;
         self.owe(connection, place, notices, prepared)?;
         match state {
