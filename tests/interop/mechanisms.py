@@ -6,6 +6,8 @@ These cases share a service of their own, which offers everything."""
 import atexit
 import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import pathlib
 import re
@@ -212,6 +214,35 @@ def gsasl_refused(_):
         expect(done.returncode != 0 and b"535 5.7.8" in done.stdout, done.stdout.decode(errors="replace"))
     done = gsasl(running, "SCRAM-SHA-1", "--no-cb", password="wrong")
     expect(done.returncode != 0 and b"535 5.7.8" in done.stdout, done.stdout.decode(errors="replace"))
+
+
+@case("R4954-4-c a client that does not take the server's signature is nobody, and may go on")
+def scram_cancelled(_):
+    running = own()
+    with smtplib.SMTP("localhost", running.starttls, timeout=20) as client:
+        client.ehlo("client.example.org")
+        first = f"n={USER},r=abcdefghijkl"
+        code, text = client.docmd("AUTH", "SCRAM-SHA-256 " + base64.b64encode(b"n,," + first.encode()).decode())
+        expect(code == 334, f"{code} {text}")
+        server = base64.b64decode(text).decode()
+        nonce, salt, rounds = (part[2:] for part in server.split(","))
+        key = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), base64.b64decode(salt), int(rounds))
+        client_key = hmac.digest(key, b"Client Key", "sha256")
+        bare = f"c=biws,r={nonce}"
+        signature = hmac.digest(hashlib.sha256(client_key).digest(),
+                                f"{first},{server},{bare}".encode(), "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature))).decode()
+        code, text = client.docmd(base64.b64encode(f"{bare},p={proof}".encode()).decode())
+        expect(code == 334 and base64.b64decode(text).startswith(b"v="), f"{code} {text}")
+        code, text = client.docmd("*")
+        expect(code == 501, f"{code} {text}")
+        code, text = client.docmd("MAIL", f"FROM:<{USER}>")
+        expect(code == 530, f"{code} {text}")
+        # STARTTLS is for who is not authenticated.
+        client.starttls(context=context(running))
+        client.ehlo("client.example.org")
+        client.login(USER, PASSWORD)
+        expect(client.mail(USER)[0] == 250, "no mail after a login")
 
 
 # --- CRAM-MD5 ----------------------------------------------------------------------------------

@@ -8,13 +8,6 @@ use crate::users::refusal;
 
 impl Connection {
     pub(super) async fn answer(&mut self, question: Question) -> Result<Answer, SandboxError> {
-        if matches!(
-            question,
-            Question::Sender(_) | Question::Recipient(_) | Question::Store(_)
-        ) {
-            // Mail follows: the peer took the grant.
-            self.unconfirmed = false;
-        }
         match question {
             Question::Store(facts) => self.store(facts).await,
             Question::Sender((reverse_path, _)) => {

@@ -158,12 +158,8 @@ impl Connection {
         Ok(self.grant(verdict.unwrap_or(Verdict::Unavailable), Vec::new()))
     }
 
-    /// Whether one of these may be used now. A grant that the peer did not confirm is forgotten: who
-    /// asks again has cancelled the exchange (RFC 5802 section 5).
-    fn may(&mut self, mechanisms: &[Mechanism]) -> Result<(), SandboxError> {
-        if std::mem::take(&mut self.unconfirmed) {
-            self.identity = None;
-        }
+    /// Whether one of these may be used now.
+    fn may(&self, mechanisms: &[Mechanism]) -> Result<(), SandboxError> {
         let allowed = mechanisms.iter().any(|mechanism| {
             self.authority.may_authenticate(
                 *mechanism,

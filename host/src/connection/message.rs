@@ -58,7 +58,6 @@ impl Connection {
     /// A session says that content begins: its authority is checked once more.
     pub(super) fn begin_message(&mut self, envelope: Envelope) -> Result<(), SandboxError> {
         let runtime = self.service.runtime();
-        self.unconfirmed = false;
         if !self
             .authority
             .may_submit(self.facts.as_ref(), self.identity.as_deref())

@@ -303,7 +303,10 @@ impl Connection {
             let mut end = None;
             for action in progress.actions {
                 match action {
-                    Action::Send(octets) => self.send(octets),
+                    Action::Send(octets) => {
+                        self.confirm(&octets);
+                        self.send(octets);
+                    }
                     Action::Content(span) => {
                         let octets = self.buffer.run(span.offset, span.length);
                         if let Some(message) = &mut self.message {
@@ -360,6 +363,19 @@ impl Connection {
     /// After an answer the octets that are left are offered again at once.
     fn resumed_with_rest(&mut self, waiting_for: Phase) -> bool {
         self.buffer.take_answered() && !self.buffer.is_empty() && waiting_for != Phase::Closed
+    }
+
+    /// A SCRAM grant counts once the peer has been told 235; any other reply to what it said to the
+    /// server's signature is the end of that exchange (RFC 5802 section 5).
+    fn confirm(&mut self, reply: &[u8]) {
+        if !self.unconfirmed || reply.starts_with(b"334") {
+            return;
+        }
+        self.unconfirmed = false;
+        if !reply.starts_with(b"235") {
+            tracing::debug!(session = self.serial, "the peer did not take the grant");
+            self.identity = None;
+        }
     }
 
     fn send(&mut self, octets: Vec<u8>) {

@@ -19,7 +19,10 @@ pub(super) async fn of(
     user: &str,
     presented: &Presented<'_>,
 ) -> Result<String, Denial> {
-    if user.len() > MOST || user.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    // A backslash parts NTLM's domain from a name: what stands before it in a token is not ours to
+    // judge, and must not be dropped.
+    let bad = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if user.len() > MOST || user.chars().any(bad) {
         return Err(Refusal::Stranger.into());
     }
     let record = find(users, names, user).await?;
@@ -37,6 +40,10 @@ pub(super) async fn of(
         }
     }
     match record {
+        // An issuer whose domains are named speaks for nobody else, listed or not.
+        Some(record) if !domains.is_empty() && !is_of(&names.address(&record.name), domains) => {
+            Err(Refusal::Stranger.into())
+        }
         Some(record) if record.disabled => Err(Denial::Disabled),
         Some(record) => Ok(record.name.clone()),
         None if is_of(user, domains) => Ok(folded(user)),

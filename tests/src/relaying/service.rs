@@ -40,7 +40,7 @@ impl Plan {
     /// One more route.
     pub fn add(&mut self, name: &str, deliver: &str, keys: &[&str], retry: &str) {
         let retry = match retry {
-            "" => "first = \"1s\", longest = \"2s\", give-up = \"1h\"",
+            "" => "first = \"3s\", longest = \"4s\", give-up = \"1h\"",
             own => own,
         };
         self.routes.push_str(&format!(

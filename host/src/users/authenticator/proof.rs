@@ -3,6 +3,7 @@
 //! `verify` is called exactly once, also for users that do not exist or have nothing of the kind:
 //! then with something that nothing fits.
 
+use crate::users::names::folded;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -79,6 +80,21 @@ impl Authenticator {
         authorization: &str,
         user: &str,
     ) -> Option<(ScramExchange, Told)> {
+        // NTLM's `DOMAIN\\user` is no way to write a name here: which of its forms lead to one record
+        // would tell, by the salt, that there is a record.
+        if user.contains('\\') {
+            let exchange = ScramExchange {
+                digest,
+                authorization: authorization.to_owned(),
+                user: user.to_owned(),
+                told: None,
+            };
+            let told = Told {
+                salt: self.salts.salt(digest, &folded(user)),
+                iterations: super::super::scram::ITERATIONS,
+            };
+            return Some((exchange, told));
+        }
         let (found, alike) = match self.find_alike(user).await {
             Ok(found) => found,
             Err(error) => {
